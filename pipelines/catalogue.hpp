@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipelines/description.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::pipelines {
+
+/// One model that can be loaded here.
+struct catalogue_entry {
+  std::string pipeline;
+  std::string model;             ///< its id: the folder's path below the models folder
+  std::filesystem::path folder;  ///< empty for pipelines without a model
+  bool is_default = false;       ///< meant by an empty model_id
+};
+
+/// The models below `models_dir` (folders with a model_index.json, at most three levels down) that
+/// some pipeline accepts, and the built-in ones. `defaults` maps a pipeline to the model meant by
+/// an empty model_id; without an entry a pipeline's first model in order of id is it. A default
+/// that is not there is ec::bad_config naming it. An empty `models_dir` means none.
+result<std::vector<catalogue_entry>> scan_models(
+    const std::filesystem::path& models_dir, const std::map<std::string, std::string>& defaults);
+
+}  // namespace lp::pipelines

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// A pipeline is described once; validation, OpenAPI, forms and prices are all read off this.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/value.hpp>
+
+#include "pipelines/device.hpp"
+#include "pipelines/model.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::pipelines {
+
+struct parameter {
+  enum class kind { string, integer, number, boolean, file };
+
+  std::string name;
+  kind type = kind::string;
+  std::string help;                            ///< one or two sentences, ends with a full stop
+  std::optional<boost::json::value> fallback;  ///< the default; none: required or truly optional
+  bool required = false;
+  std::optional<double> min;         ///< smallest number, or fewest characters of a string
+  std::optional<double> max;         ///< largest number, or most characters (UTF-8 bytes)
+  std::vector<std::string> choices;  ///< allowed strings; empty: any
+};
+
+/// How a request carries the parameters.
+enum class encoding { json, multipart };
+
+/// What the answer looks like; each is a schema of the reference's OpenAPI document.
+enum class answer { images, video, text, audio, masks, json };
+
+struct description {
+  std::string name;          ///< "text-to-image"; its route is "/" + name
+  std::string title;         ///< "Text To Image"
+  std::string summary;       ///< one sentence
+  std::string operation_id;  ///< "genTextToImage": generated clients take method names from it
+  encoding body = encoding::json;
+  answer result_form = answer::images;
+  std::vector<parameter> parameters;  ///< in the reference's order
+
+  std::string unit;  ///< billing unit for a person: "pixel-step"
+  /// Billing units of a validated request.
+  std::function<double(const boost::json::object& params)> units;
+
+  bool needs_model = true;  ///< false: one built-in model named after the pipeline
+  /// Whether a model folder is of this pipeline's kind, from its small files alone.
+  std::function<bool(const std::filesystem::path& folder)> accepts;
+  /// Loads a model; may take minutes; called off the actors' threads.
+  std::function<result<std::shared_ptr<model>>(const std::filesystem::path& folder,
+                                               const device& where)>
+      load;
+};
+
+/// All pipelines built into this program, ordered by name. Never changes after start-up.
+const std::vector<description>& all();
+
+/// The pipeline of that name, or null.
+const description* find(std::string_view name);
+
+/// Puts a pipeline on the list; use through LP_PIPELINE at namespace scope.
+bool add(description d);
+
+/// Registers `maker()` (returning a description) before main() runs.
+#define LP_PIPELINE(maker) \
+  [[maybe_unused]] static const bool lp_registered_##maker = ::lp::pipelines::add(maker())
+
+/// The request's parameters checked against the description, defaults filled in. Numbers arrive as
+/// int64 or double according to the parameter's kind; an integral double ("7.0") counts as an
+/// integer. Every wrong field is listed in one ec::invalid_parameters, in the form of the
+/// reference's 422 answer. Unknown members are ignored, as the reference does.
+result<boost::json::object> validate(const description& d, const boost::json::value& body);
+
+}  // namespace lp::pipelines

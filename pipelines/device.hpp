@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "runtime/base/error.hpp"
+
+namespace lp::pipelines {
+
+/// What a worker computes on, as written in the configuration.
+struct device {
+  enum class kind { cpu, cuda };
+  kind type = kind::cpu;
+  int index = 0;    ///< CUDA ordinal; 0 for the CPU
+  int threads = 0;  ///< CPU threads; 0 means all the machine has
+
+  std::string name() const;  ///< "cpu", "cpu:2", "cuda:0": what parse_device() takes
+};
+
+/// Accepts "cpu", "cpu:N" (N threads, 1..1024) and "cuda:N" (ordinal, 0..63); "cuda" is "cuda:0".
+result<device> parse_device(std::string_view text);
+
+}  // namespace lp::pipelines

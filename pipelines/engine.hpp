@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// The seam to the torch half. lp_pipelines and everything above it links no torch (its loading
+// takes half a second); liblp_engine.so is opened on first use by those who compute.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipelines/device.hpp"
+#include "pipelines/model.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::pipelines {
+
+/// A compute device that was found.
+struct device_info {
+  std::string id;    ///< "cpu", "cuda:0"
+  std::string name;  ///< "NVIDIA H200", "AMD EPYC (2 cores)"
+  std::uint64_t memory_bytes = 0;
+  std::string detail;  ///< compute capability, driver, vector extensions
+};
+
+/// What the torch half offers. One object a process, living to its end.
+class engine {
+ public:
+  virtual ~engine() = default;
+
+  /// "libtorch 1.13.1, OpenBLAS (openmp), CUDA: none".
+  virtual std::string version() const = 0;
+
+  /// Devices that jobs could run on, the CPU first.
+  virtual std::vector<device_info> devices() = 0;
+
+  /// Sets the thread count and checks that the device can be used: ec::bad_config says why not
+  /// (no such GPU, or a libtorch without CUDA). `warnings` receives what an operator should mend,
+  /// such as a reference BLAS.
+  virtual result<device_info> open_device(const device& where,
+                                          std::vector<std::string>& warnings) = 0;
+
+  /// Loads a Diffusers text-to-image folder.
+  virtual result<std::shared_ptr<model>> load_text_to_image(const std::filesystem::path& folder,
+                                                            const device& where) = 0;
+};
+
+/// The torch half, opened by the first call (about half a second); ec::internal with the dynamic
+/// loader's words if liblp_engine.so does not lie beside the program.
+result<engine*> get_engine();
+
+}  // namespace lp::pipelines

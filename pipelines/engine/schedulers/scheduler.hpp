@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Diffusion samplers. A scheduler turns a network's outputs into the next, less noisy sample.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <boost/json/object.hpp>
+
+#include "runtime/base/error.hpp"
+
+namespace lp::engine {
+
+/// What the network is trained to predict.
+enum class prediction { epsilon, v, sample };
+
+class scheduler {
+ public:
+  virtual ~scheduler() = default;
+
+  /// Plans `steps` denoising steps; resets all state of a run. At least 1.
+  virtual result<void> set_timesteps(int steps) = 0;
+
+  /// Times at which the network is called, in order. May be longer than `steps` (PNDM).
+  const std::vector<double>& timesteps() const { return timesteps_; }
+
+  /// Standard deviation of the initial noise.
+  virtual double init_noise_sigma() const { return 1.0; }
+
+  /// What the network sees at call `i` of timesteps().
+  virtual at::Tensor scale_model_input(const at::Tensor& sample, std::size_t /*i*/) const {
+    return sample;
+  }
+
+  /// The sample after call `i`. Called for i = 0, 1, ... in order. `noise` draws for the samplers
+  /// that add noise, one generator a picture, always in fp32 on the CPU.
+  virtual at::Tensor step(const at::Tensor& model_output, std::size_t i, const at::Tensor& sample,
+                          std::vector<at::Generator>& noise) = 0;
+
+  /// `original` with noise of the strength of call `i`.
+  virtual at::Tensor add_noise(const at::Tensor& original, const at::Tensor& noise,
+                               std::size_t i) const = 0;
+
+ protected:
+  std::vector<double> timesteps_;
+};
+
+/// Builds the scheduler of a scheduler_config.json. `class_name` overrides the file's
+/// `_class_name` where it is not empty. Unknown classes are ec::bad_file and list the known ones.
+result<std::unique_ptr<scheduler>> make_scheduler(const boost::json::object& config,
+                                                  std::string_view class_name = {});
+
+/// Normal noise of `shape` (first dimension: pictures), one generator a picture, drawn in fp32 as
+/// PyTorch's CPU generator does; with a single generator it draws the whole shape at once.
+at::Tensor draw_noise(at::IntArrayRef shape, std::vector<at::Generator>& generators);
+
+}  // namespace lp::engine

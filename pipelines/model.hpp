@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// What a worker holds and runs, without a word about how it computes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "runtime/base/bytes.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::pipelines {
+
+/// A file that came with a request.
+struct attachment {
+  std::string field;  ///< the parameter it belongs to
+  std::string mime;   ///< as the client said; never trusted
+  shared_bytes data;
+};
+
+/// One job's input: parameters as validate() returned them (every one present, of its type and in
+/// its range), and files.
+struct job_input {
+  boost::json::object params;
+  std::vector<attachment> attachments;
+};
+
+/// A file of the result.
+struct media {
+  std::string mime;  ///< "image/png"
+  shared_bytes data;
+  std::int64_t seed = 0;
+  bool nsfw = false;
+  std::uint32_t width = 0;   ///< pixels; 0 where it means nothing
+  std::uint32_t height = 0;  ///< pixels
+};
+
+/// Wall-clock time of a named part of a run.
+struct stage_time {
+  std::string name;  ///< "text", "denoise", "decode", "encode"
+  double ms = 0;
+};
+
+struct output {
+  std::vector<media> files;
+  boost::json::object fields;      ///< further members of the answer
+  std::vector<stage_time> stages;  ///< in the order they ran
+  std::vector<std::string> notes;  ///< what the user should know, e.g. that a picture was resized
+  double units = 0;                ///< billing units done, see description::unit
+};
+
+struct progress {
+  int done = 0;
+  int total = 0;  ///< done == total: call finish()
+};
+
+/// One job under way: call step() until done == total, then finish() once. Bounded work a call, so
+/// that the owner can look at its messages between calls. Drop the object to cancel. Not
+/// thread-safe; different runs of one model may be stepped in turn by one thread.
+class run {
+ public:
+  virtual ~run() = default;
+  virtual result<progress> step() = 0;
+  virtual result<output> finish() = 0;
+};
+
+/// A loaded model. Owned by a model cache through shared_ptr; a run keeps its model alive.
+class model {
+ public:
+  virtual ~model() = default;
+
+  /// Memory that the weights hold, in bytes; what the cache's budget counts.
+  virtual std::uint64_t bytes() const = 0;
+
+  /// Checks what only the model can know (sizes, prompt counts) and prepares a run.
+  virtual result<std::unique_ptr<run>> start(const job_input& input) = 0;
+};
+
+}  // namespace lp::pipelines
