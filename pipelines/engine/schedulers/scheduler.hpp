@@ -26,8 +26,16 @@ class scheduler {
   /// Plans `steps` denoising steps; resets all state of a run. At least 1.
   virtual result<void> set_timesteps(int steps) = 0;
 
-  /// Times at which the network is called, in order. May be longer than `steps` (PNDM).
+  /// Times at which the network is called, in order. May be longer than `steps` (PNDM, Heun).
   const std::vector<double>& timesteps() const { return timesteps_; }
+
+  /// Noise levels of the calls and of the end, one more than timesteps(); empty for the samplers
+  /// that work on cumulative alphas (DDIM, PNDM, LCM).
+  const std::vector<double>& sigmas() const { return sigmas_; }
+
+  /// How much noise a step adds anew: DDIM's eta (0: none, 1: as DDPM) and TCD's gamma. Other
+  /// samplers ignore it. Holds for all later runs.
+  void set_eta(double eta) { eta_ = eta; }
 
   /// Standard deviation of the initial noise.
   virtual double init_noise_sigma() const { return 1.0; }
@@ -37,10 +45,13 @@ class scheduler {
     return sample;
   }
 
-  /// The sample after call `i`. Called for i = 0, 1, ... in order. `noise` draws for the samplers
-  /// that add noise, one generator a picture, always in fp32 on the CPU.
+  /// The sample after call `i`. Called with increasing i without gaps; the first may be above 0
+  /// when an image is the start. `noise` draws for the samplers that add noise, as draw_noise().
   virtual at::Tensor step(const at::Tensor& model_output, std::size_t i, const at::Tensor& sample,
                           std::vector<at::Generator>& noise) = 0;
+
+  /// The clean sample that the last step() foresaw; undefined for samplers that do not tell it.
+  const at::Tensor& pred_original() const { return pred_original_; }
 
   /// `original` with noise of the strength of call `i`.
   virtual at::Tensor add_noise(const at::Tensor& original, const at::Tensor& noise,
@@ -48,6 +59,9 @@ class scheduler {
 
  protected:
   std::vector<double> timesteps_;
+  std::vector<double> sigmas_;
+  double eta_ = 0;
+  at::Tensor pred_original_;
 };
 
 /// Builds the scheduler of a scheduler_config.json. `class_name` overrides the file's
