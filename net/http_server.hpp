@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// HTTP/1.1 server: keep-alive, pipelining (one request of a connection at a time, in order),
+// chunked bodies, Expect: 100-continue. Every wait on a client has a deadline and every buffer a
+// bound.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "net/http_message.hpp"
+#include "runtime/base/clock.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::net {
+
+struct http_options {
+  std::string address = "127.0.0.1";  ///< IPv4 or IPv6 address to listen on
+  std::uint16_t port = 0;             ///< 0: any free one, see http_server::port()
+  unsigned threads = 1;
+  std::size_t header_limit = 16 * 1024;       ///< bytes of request line and headers; over it 431
+  std::size_t body_limit = 16 * 1024 * 1024;  ///< bytes; over it 413 without reading it all
+  std::size_t max_connections = 1024;         ///< over it 503 and close
+  milliseconds idle_timeout{60'000};          ///< between requests; closes silently
+  milliseconds header_timeout{10'000};        ///< first to last byte of a header; over it 408
+  milliseconds body_timeout{60'000};          ///< whole body; over it 408
+  milliseconds write_timeout{60'000};         ///< whole answer; closes
+  milliseconds answer_timeout{900'000};       ///< for the handler's answer; over it 503
+};
+
+struct http_counters {
+  std::size_t connections = 0;  ///< open now
+  std::uint64_t requests = 0;   ///< handed to the handler so far
+  std::uint64_t refused = 0;    ///< answered by the server itself: malformed, too large, too many
+};
+
+class http_server {
+ public:
+  /// Listens and serves on its own threads. ec::bad_config if the address cannot be used; the
+  /// message names it and the system's reason.
+  static result<std::unique_ptr<http_server>> start(const http_options& options, handler h);
+
+  http_server(const http_server&) = delete;
+  http_server& operator=(const http_server&) = delete;
+  ~http_server();  ///< stop()
+
+  std::uint16_t port() const;
+  http_counters counters() const;
+
+  /// Takes no new connections; those open go on.
+  void stop_accepting();
+
+  /// stop_accepting(), closes idle connections, lets requests under way be answered and closes
+  /// after each. Blocks until none is left (true) or until `deadline` (false). Not to be called
+  /// from a handler.
+  bool drain(time_point deadline);
+
+  /// Closes everything at once and joins the threads. Responders that are still held stay valid
+  /// and do nothing. Not to be called from a handler.
+  void stop();
+
+ private:
+  class impl;
+  explicit http_server(std::unique_ptr<impl> i);
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace lp::net

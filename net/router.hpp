@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "net/http_message.hpp"
+
+namespace lp::net {
+
+/// Finds the handler by path and method. Filled before the server starts, constant afterwards.
+/// Unknown paths are answered 404, known ones with another method 405 with Allow, both in the form
+/// of error_response(). HEAD is served by the GET handler (the server leaves out the body; the
+/// handler sees method "HEAD").
+class router {
+ public:
+  /// Exactly this path, for example ("POST", "/text-to-image").
+  void add(std::string method, std::string path, handler h);
+
+  /// Every path that begins with `prefix`, for example ("GET", "/media/"). The longest prefix wins;
+  /// an exact path goes before any prefix.
+  void add_prefix(std::string method, std::string prefix, handler h);
+
+  void operator()(request&& r, responder reply) const;
+
+ private:
+  using methods = std::map<std::string, handler, std::less<>>;
+  const methods* find(std::string_view path) const;
+
+  std::map<std::string, methods, std::less<>> exact_;
+  std::map<std::string, methods, std::less<>> prefixes_;
+};
+
+}  // namespace lp::net
