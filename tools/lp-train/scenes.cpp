@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// Which scenes there are and what is said about them.
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "tools/lp-train/drawing.hpp"
+
+namespace lp::drawing {
+namespace {
+
+constexpr double margin = 1.5;  // between an object and the edge of the canvas
+
+int colour_count() {
+  return static_cast<int>(palette().size());
+}
+
+double radius_of(size said, random& r) {
+  switch (said) {
+    case size::small:
+      return r.uniform(10, 11.5);
+    case size::medium:
+      return r.uniform(14, 16);
+    case size::large:
+      return r.uniform(19, 21);
+    case size::unsaid:
+      break;
+  }
+  return r.uniform(13, 19);
+}
+
+// -1, 0, +1: before, in and after the middle along one axis.
+std::pair<int, int> direction(place p) {
+  switch (p) {
+    case place::left:
+      return {-1, 0};
+    case place::right:
+      return {1, 0};
+    case place::top:
+      return {0, -1};
+    case place::bottom:
+      return {0, 1};
+    case place::top_left:
+      return {-1, -1};
+    case place::top_right:
+      return {1, -1};
+    case place::bottom_left:
+      return {-1, 1};
+    case place::bottom_right:
+      return {1, 1};
+    case place::unsaid:
+    case place::centre:
+      break;
+  }
+  return {0, 0};
+}
+
+double along(int side, double radius, double spread, random& r) {
+  const double reach = radius * 1.1 + margin;
+  if (side < 0) return reach + r.uniform(0, 2);
+  if (side > 0) return canvas - reach - r.uniform(0, 2);
+  return canvas / 2 + r.uniform(-spread, spread);
+}
+
+object single_object(random& r) {
+  object o;
+  o.form = static_cast<shape>(r.below(shape_count));
+  o.colour = r.below(colour_count());
+  o.said_size = r.chance(0.5) ? size::unsaid : static_cast<size>(1 + r.below(3));
+  o.said_place = r.chance(0.5) ? place::unsaid : static_cast<place>(1 + r.below(place_count - 1));
+  o.radius = radius_of(o.said_size, r);
+  const auto [dx, dy] = direction(o.said_place);
+  const double spread = o.said_place == place::unsaid ? 5 : 1.5;
+  o.x = along(dx, o.radius, spread, r);
+  o.y = along(dy, o.radius, spread, r);
+  return o;
+}
+
+scene any_scene(random& r, bool pair) {
+  scene s;
+  s.background = r.below(colour_count());
+  if (!pair) {
+    s.objects = {single_object(r)};
+    return s;
+  }
+  s.order = r.chance(0.5) ? arrangement::beside : arrangement::above;
+  for (const double middle : {17.0, 47.0}) {
+    object o;
+    o.form = static_cast<shape>(r.below(shape_count));
+    o.colour = r.below(colour_count());
+    o.radius = r.uniform(10.5, 13);
+    o.x = s.order == arrangement::beside ? middle + r.uniform(-1, 1) : 32 + r.uniform(-3, 3);
+    o.y = s.order == arrangement::above ? middle + r.uniform(-1, 1) : 32 + r.uniform(-3, 3);
+    s.objects.push_back(o);
+  }
+  return s;
+}
+
+bool distinct_colours(const scene& s) {
+  std::set<int> seen{s.background};
+  for (const auto& o : s.objects) {
+    if (!seen.insert(o.colour).second) return false;
+  }
+  return true;
+}
+
+scene sample(random& r, bool pair, bool want_held_out) {
+  for (;;) {
+    scene s = any_scene(r, pair);
+    const bool fits = distinct_colours(s) && std::ranges::all_of(s.objects, [&](const object& o) {
+                        return held_out(o.form, o.colour, s.background) == want_held_out;
+                      });
+    if (fits) return s;
+  }
+}
+
+template <std::size_t N>
+std::string_view pick(const std::string_view (&words)[N], random& r) {
+  return words[static_cast<std::size_t>(r.below(static_cast<int>(N)))];
+}
+
+std::string_view colour_name(int index) {
+  return palette()[static_cast<std::size_t>(index)].name;
+}
+
+std::string_view size_word(size s, random& r) {
+  switch (s) {
+    case size::small:
+      return pick({"small ", "little "}, r);
+    case size::medium:
+      return "medium ";
+    case size::large:
+      return pick({"large ", "big "}, r);
+    case size::unsaid:
+      break;
+  }
+  return "";
+}
+
+std::string place_words(place p, random& r) {
+  switch (p) {
+    case place::unsaid:
+      return "";
+    case place::centre:
+      return std::string(pick({" in the centre", " in the center", " in the middle"}, r));
+    default:
+      break;
+  }
+  constexpr std::array<std::string_view, place_count> names{
+      "",       "",         "left",      "right",       "top",
+      "bottom", "top left", "top right", "bottom left", "bottom right"};
+  const auto name = names[static_cast<std::size_t>(p)];
+  const bool corner = name.find(' ') != std::string_view::npos;
+  if (corner && r.chance(0.4)) return fmt::format(" in the {} corner", name);
+  return fmt::format(" {} the {}", pick({"at", "on"}, r), name);
+}
+
+std::string noun(const object& o, random& r) {
+  return fmt::format("{}{} {}", size_word(o.said_size, r), colour_name(o.colour),
+                     to_string(o.form));
+}
+
+std::string with_article(const std::string& words) {
+  return (words.front() == 'o' ? "an " : "a ") + words;
+}
+
+std::string single_caption(const scene& s, random& r, bool may_omit_background) {
+  const auto& o = s.objects.front();
+  const std::string what = noun(o, r), a = with_article(what), where = place_words(o.said_place, r);
+  const auto ground = std::string(colour_name(s.background));
+  if (may_omit_background && r.chance(0.06)) return a + where;
+  switch (r.below(8)) {
+    case 0:
+      return fmt::format("{}{} on {} background", what, where, with_article(ground));
+    case 1:
+      return fmt::format("{} background with {}{}", with_article(ground), a, where);
+    case 2:
+      return fmt::format("{} background with {}{}", ground, a, where);
+    case 3:
+      return fmt::format("{}{} on {}", a, where, ground);
+    case 4:
+      return fmt::format("a picture of {}{} on {} background", a, where, with_article(ground));
+    case 5:
+      return fmt::format("{}{}, {} background", what, where, ground);
+    default:
+      return fmt::format("{}{} on {} background", a, where, with_article(ground));
+  }
+}
+
+std::string pair_caption(const scene& s, random& r) {
+  const auto first = with_article(noun(s.objects[0], r));
+  const auto second = with_article(noun(s.objects[1], r));
+  const bool beside = s.order == arrangement::beside;
+  const std::string ground(colour_name(s.background));
+  const auto on =
+      r.chance(0.3) ? " on " + ground : fmt::format(" on {} background", with_article(ground));
+  switch (r.below(4)) {
+    case 0:
+      return fmt::format("{} and {}{}", first, second, on);
+    case 1:
+      return fmt::format("{} {} {}{}", first, beside ? "to the left of" : "above", second, on);
+    case 2:
+      return fmt::format("{} {} {}{}", second, beside ? "to the right of" : "below", first, on);
+    default:
+      return fmt::format("{} background with {} {} and {} {}", with_article(ground), first,
+                         beside ? "on the left" : "at the top", second,
+                         beside ? "on the right" : "at the bottom");
+  }
+}
+
+}  // namespace
+
+bool held_out(shape form, int colour, int background) {
+  // A hash that keeps out one combination in six (48 of the 280) and treats all evenly: of each
+  // shape 9 or 10, of each colour and of each background 5 to 7, of each pair of these at most 2.
+  const auto index =
+      static_cast<std::uint32_t>((static_cast<int>(form) * 8 + colour) * 8 + background);
+  return (index * 4325U * 2654435761U >> 16) % 6 == 0;
+}
+
+scene training_scene(random& r) {
+  return sample(r, r.chance(0.25), false);
+}
+
+scene held_out_scene(random& r, bool pair) {
+  return sample(r, pair, true);
+}
+
+std::string caption(const scene& s, random& r, bool may_omit_background) {
+  return s.order == arrangement::single ? single_caption(s, r, may_omit_background)
+                                        : pair_caption(s, r);
+}
+
+std::vector<task> held_out_tasks(int count, std::uint64_t seed, bool pairs) {
+  random r(seed);
+  std::set<std::string> seen;
+  std::vector<task> out;
+  while (static_cast<int>(out.size()) < count) {
+    task t{held_out_scene(r, pairs), {}};
+    t.prompt = caption(t.wanted, r);
+    if (seen.insert(t.prompt).second) out.push_back(std::move(t));
+  }
+  return out;
+}
+
+}  // namespace lp::drawing
