@@ -50,6 +50,10 @@ struct description {
   /// Billing units of a validated request.
   std::function<double(const boost::json::object& params)> units;
 
+  /// What no parameter alone can tell, asked by validate() once every parameter is right; may be
+  /// empty.
+  std::function<result<void>(const boost::json::object& params)> check;
+
   bool needs_model = true;  ///< false: one built-in model named after the pipeline
   /// Whether a model folder is of this pipeline's kind, from its small files alone.
   std::function<bool(const std::filesystem::path& folder)> accepts;
@@ -73,9 +77,13 @@ bool add(description d);
   [[maybe_unused]] static const bool lp_registered_##maker = ::lp::pipelines::add(maker())
 
 /// The request's parameters checked against the description, defaults filled in. Numbers arrive as
-/// int64 or double according to the parameter's kind; an integral double ("7.0") counts as an
-/// integer. Every wrong field is listed in one ec::invalid_parameters, in the form of the
-/// reference's 422 answer. Unknown members are ignored, as the reference does.
+/// int64 or double according to the parameter's kind. What counts as a number or a boolean is what
+/// the reference takes: 7.0, "7" and true are integers, "1.5" is a number, 0, 1, "yes" and "off"
+/// are booleans. A null stands for an absent member unless the parameter is required. Every wrong
+/// field is listed in one ec::invalid_parameters, in the form of the reference's 422 answer; if
+/// all are right, description::check has the last word. Unknown members are ignored, as the
+/// reference does. A file parameter counts as given if the body has a member of that name; it is
+/// not part of the result.
 result<boost::json::object> validate(const description& d, const boost::json::value& body);
 
 }  // namespace lp::pipelines

@@ -3,6 +3,7 @@
 // takes half a second); liblp_engine.so is opened on first use by those who compute.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -44,8 +45,13 @@ class engine {
                                                             const device& where) = 0;
 };
 
-/// The torch half, opened by the first call (about half a second); ec::internal with the dynamic
-/// loader's words if liblp_engine.so does not lie beside the program.
+/// The torch half, opened by the first call (about half a second), from any thread; ec::internal
+/// with the dynamic loader's words if liblp_engine.so lies neither beside the program nor where the
+/// loader looks.
 result<engine*> get_engine();
+
+/// Opens an engine from that file: a shared library with
+/// `extern "C" lp::pipelines::engine* lp_engine_instance()`. What get_engine() does once.
+result<engine*> open_engine(const std::filesystem::path& library);
 
 }  // namespace lp::pipelines

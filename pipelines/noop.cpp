@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// A pipeline without a model: it gives back what it was given, after as long and in as many steps
+// as asked. Tests and benchmarks measure and break everything around a pipeline with it.
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+#include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
+
+#include "pipelines/description.hpp"
+#include "runtime/base/clock.hpp"
+
+namespace lp::pipelines {
+
+namespace {
+
+namespace json = boost::json;
+using kind = parameter::kind;
+
+constexpr ec failures[] = {
+    ec::busy,     ec::gone,    ec::load_failed, ec::out_of_memory, ec::pipeline_failed,
+    ec::bad_file, ec::internal};
+
+class noop_run : public run {
+ public:
+  explicit noop_run(const job_input& input)
+      : input_(input),
+        total_(static_cast<int>(input.params.at("steps").as_int64())),
+        delay_(milliseconds(input.params.at("delay_ms").as_int64())),
+        begin_(clock::now()) {}
+
+  // Waits until this step's share of the delay is over, counted from the start, so that the whole
+  // lasts as long as asked.
+  result<progress> step() override {
+    ++done_;
+    std::this_thread::sleep_until(begin_ + delay_ * done_ / total_);
+    if (done_ < total_) return progress{done_, total_};
+    const std::string_view wanted = input_.params.at("fail").as_string();
+    for (const ec code : failures) {
+      if (to_string(code) == wanted) {
+        return fail(code, fmt::format("the request asked for the failure \"{}\"", wanted));
+      }
+    }
+    return progress{done_, total_};
+  }
+
+  result<output> finish() override {
+    output out;
+    out.fields["data"] = input_.params.at("data");
+    for (const attachment& file : input_.attachments) {
+      out.files.push_back({file.mime, file.data, 0, false, 0, 0});
+    }
+    out.stages.push_back({"wait", to_ms(clock::now() - begin_)});
+    out.units = 1;
+    return out;
+  }
+
+ private:
+  job_input input_;
+  int total_;
+  int done_ = 0;
+  duration delay_;
+  time_point begin_;
+};
+
+class noop_model : public model {
+ public:
+  std::uint64_t bytes() const override { return 0; }
+  result<std::unique_ptr<run>> start(const job_input& input) override {
+    return std::make_unique<noop_run>(input);
+  }
+};
+
+std::vector<parameter> noop_parameters() {
+  std::vector<std::string> choices{""};
+  for (const ec code : failures) choices.emplace_back(to_string(code));
+  return {
+      {"model_id", kind::string, "Empty or \"noop\".", "", false, {}, 512, {}},
+      {"data", kind::string, "Comes back as it is.", "", false, {}, {}, {}},
+      {"delay_ms",
+       kind::integer,
+       "How long the job lasts, in milliseconds.",
+       0,
+       false,
+       0,
+       600000,
+       {}},
+      {"steps", kind::integer, "Number of steps that share the delay.", 1, false, 1, 100000, {}},
+      {"fail",
+       kind::string,
+       "The error that the job ends with after its delay; empty means none.",
+       "",
+       false,
+       {},
+       {},
+       choices},
+  };
+}
+
+description noop() {
+  description d;
+  d.name = "noop";
+  d.title = "Noop";
+  d.summary = "Gives back its input, to try and to measure a cluster.";
+  d.operation_id = "genNoop";
+  d.body = encoding::json;
+  d.result_form = answer::json;
+  d.parameters = noop_parameters();
+  d.unit = "job";
+  d.units = [](const json::object&) { return 1.0; };
+  d.needs_model = false;
+  d.load = [](const std::filesystem::path&, const device&) -> result<std::shared_ptr<model>> {
+    return std::make_shared<noop_model>();
+  };
+  return d;
+}
+
+LP_PIPELINE(noop);
+
+}  // namespace
+
+}  // namespace lp::pipelines

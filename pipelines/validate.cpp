@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+// Types and texts of the field errors are those of pydantic 2, which the reference answers with;
+// clients match on the types.
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "pipelines/description.hpp"
+#include "runtime/base/bytes.hpp"
+
+namespace lp::pipelines {
+
+namespace {
+
+namespace json = boost::json;
+
+struct problem {
+  std::string type;
+  std::string msg;
+};
+
+using checked = tl::expected<json::value, problem>;
+
+tl::unexpected<problem> wrong(std::string type, std::string msg) {
+  return tl::unexpected<problem>(problem{std::move(type), std::move(msg)});
+}
+
+tl::unexpected<problem> not_finite() {
+  return wrong("finite_number", "Input should be a finite number");
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// A number's text in the form that std::from_chars takes: no white space around it, no leading
+// plus, no underscores between digits.
+std::string plain_number(std::string_view text) {
+  constexpr std::string_view space = " \t\n\v\f\r";
+  const auto first = text.find_first_not_of(space);
+  if (first == std::string_view::npos) return {};
+  text = text.substr(first, text.find_last_not_of(space) - first + 1);
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool between_digits =
+        i > 0 && i + 1 < text.size() && is_digit(text[i - 1]) && is_digit(text[i + 1]);
+    if (text[i] != '_' || !between_digits) out += text[i];
+  }
+  return out;
+}
+
+tl::unexpected<problem> below(const parameter& p) {
+  return wrong("greater_than_equal",
+               fmt::format("Input should be greater than or equal to {}", *p.min));
+}
+
+tl::unexpected<problem> above(const parameter& p) {
+  return wrong("less_than_equal", fmt::format("Input should be less than or equal to {}", *p.max));
+}
+
+// The value itself, unless it leaves the parameter's range.
+template <class T>
+checked in_range(const parameter& p, T value) {
+  if (p.min && static_cast<double>(value) < *p.min) return below(p);
+  if (p.max && static_cast<double>(value) > *p.max) return above(p);
+  return json::value(value);
+}
+
+// An integer that does not fit 64 bits; its bound, where it has one, says more than that.
+tl::unexpected<problem> too_large_integer(const parameter& p, bool negative) {
+  if (negative && p.min) return below(p);
+  if (!negative && p.max) return above(p);
+  return wrong("int_parsing_size",
+               "Unable to parse input as an integer, exceeded the size of 64 bits");
+}
+
+checked integer_from(const parameter& p, double value) {
+  if (!std::isfinite(value)) return not_finite();
+  if (value != std::trunc(value)) {
+    return wrong("int_from_float",
+                 "Input should be a valid integer, got a number with a fractional part");
+  }
+  constexpr double limit = 9223372036854775808.0;  // 2^63
+  if (value >= limit || value < -limit) return too_large_integer(p, value < 0);
+  return in_range(p, static_cast<std::int64_t>(value));
+}
+
+checked integer_from(const parameter& p, std::string_view input) {
+  std::string text = plain_number(input);
+  // "7.0" is an integer, "7." is none.
+  const auto dot = text.find('.');
+  if (dot != std::string::npos && dot + 1 < text.size() &&
+      text.find_first_not_of('0', dot + 1) == std::string::npos) {
+    text.resize(dot);
+  }
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || error == std::errc::invalid_argument) {
+    return wrong("int_parsing",
+                 "Input should be a valid integer, unable to parse string as an integer");
+  }
+  if (error == std::errc::result_out_of_range) return too_large_integer(p, text.front() == '-');
+  return in_range(p, value);
+}
+
+checked check_integer(const parameter& p, const json::value& v) {
+  switch (v.kind()) {
+    case json::kind::bool_:
+      return in_range(p, std::int64_t{v.get_bool()});
+    case json::kind::int64:
+      return in_range(p, v.get_int64());
+    case json::kind::uint64:
+      if (v.get_uint64() > std::numeric_limits<std::int64_t>::max()) {
+        return too_large_integer(p, false);
+      }
+      return in_range(p, static_cast<std::int64_t>(v.get_uint64()));
+    case json::kind::double_:
+      return integer_from(p, v.get_double());
+    case json::kind::string:
+      return integer_from(p, std::string_view(v.get_string()));
+    default:
+      return wrong("int_type", "Input should be a valid integer");
+  }
+}
+
+checked number_from(const parameter& p, double value) {
+  if (!std::isfinite(value)) return not_finite();
+  return in_range(p, value);
+}
+
+checked number_from(const parameter& p, std::string_view input) {
+  const std::string text = plain_number(input);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || error == std::errc::invalid_argument) {
+    return wrong("float_parsing",
+                 "Input should be a valid number, unable to parse string as a number");
+  }
+  if (error == std::errc::result_out_of_range) return not_finite();
+  return number_from(p, value);
+}
+
+checked check_number(const parameter& p, const json::value& v) {
+  switch (v.kind()) {
+    case json::kind::bool_:
+      return number_from(p, v.get_bool() ? 1.0 : 0.0);
+    case json::kind::int64:
+      return number_from(p, static_cast<double>(v.get_int64()));
+    case json::kind::uint64:
+      return number_from(p, static_cast<double>(v.get_uint64()));
+    case json::kind::double_:
+      return number_from(p, v.get_double());
+    case json::kind::string:
+      return number_from(p, std::string_view(v.get_string()));
+    default:
+      return wrong("float_type", "Input should be a valid number");
+  }
+}
+
+checked check_boolean(const json::value& v) {
+  if (v.is_bool()) return v;
+  if (const auto* text = v.if_string()) {
+    const std::string word = lower(*text);
+    for (const char* yes : {"1", "on", "t", "true", "y", "yes"}) {
+      if (word == yes) return json::value(true);
+    }
+    for (const char* no : {"0", "off", "f", "false", "n", "no"}) {
+      if (word == no) return json::value(false);
+    }
+  } else if (v.is_number()) {
+    const double number = v.to_number<double>();
+    if (number == 0 || number == 1) return json::value(number == 1);
+    if (number != std::trunc(number)) {
+      return wrong("bool_type", "Input should be a valid boolean");
+    }
+  } else {
+    return wrong("bool_type", "Input should be a valid boolean");
+  }
+  return wrong("bool_parsing", "Input should be a valid boolean, unable to interpret input");
+}
+
+std::string listed(const std::vector<std::string>& choices) {
+  std::string out;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    if (i > 0) out += i + 1 == choices.size() ? " or " : ", ";
+    out += "'" + choices[i] + "'";
+  }
+  return out;
+}
+
+checked check_string(const parameter& p, const json::value& v) {
+  const auto* text = v.if_string();
+  if (text == nullptr) return wrong("string_type", "Input should be a valid string");
+  if (!is_utf8(*text)) {
+    return wrong("string_unicode",
+                 "Input should be a valid string, unable to parse raw data as a unicode string");
+  }
+  const auto length = static_cast<double>(text->size());
+  if (p.min && length < *p.min) {
+    return wrong("string_too_short", fmt::format("String should have at least {} {}", *p.min,
+                                                 *p.min == 1 ? "character" : "characters"));
+  }
+  if (p.max && length > *p.max) {
+    return wrong("string_too_long", fmt::format("String should have at most {} {}", *p.max,
+                                                *p.max == 1 ? "character" : "characters"));
+  }
+  if (p.choices.empty()) return v;
+  for (const std::string& choice : p.choices) {
+    if (choice == std::string_view(*text)) return v;
+  }
+  return wrong("enum", "Input should be " + listed(p.choices));
+}
+
+checked check(const parameter& p, const json::value& v) {
+  switch (p.type) {
+    case parameter::kind::integer:
+      return check_integer(p, v);
+    case parameter::kind::number:
+      return check_number(p, v);
+    case parameter::kind::boolean:
+      return check_boolean(v);
+    case parameter::kind::string:
+    case parameter::kind::file:
+      break;
+  }
+  return check_string(p, v);
+}
+
+// Checks one parameter and puts its value, given or default, into `params`.
+tl::expected<void, problem> take(const parameter& p, const json::object& body,
+                                 json::object& params) {
+  const json::value* given = body.if_contains(p.name);
+  if (given != nullptr && given->is_null() && !p.required) given = nullptr;
+  if (given == nullptr) {
+    if (p.required) return wrong("missing", "Field required");
+    if (p.fallback) params[p.name] = *p.fallback;
+    return {};
+  }
+  if (p.type == parameter::kind::file) return {};
+  auto value = check(p, *given);
+  if (!value) return tl::unexpected<problem>(std::move(value.error()));
+  params[p.name] = std::move(*value);
+  return {};
+}
+
+}  // namespace
+
+result<json::object> validate(const description& d, const json::value& body) {
+  error bad{ec::invalid_parameters, {}, {}};
+  const json::object* given = body.if_object();
+  if (given == nullptr) {
+    bad.message = "the body should be a JSON object";
+    bad.fields.push_back({{"body"},
+                          "Input should be a valid dictionary or object to extract fields from",
+                          "model_attributes_type"});
+    return fail(std::move(bad));
+  }
+  json::object params;
+  for (const parameter& p : d.parameters) {
+    auto taken = take(p, *given, params);
+    if (taken) continue;
+    bad.fields.push_back(
+        {{"body", p.name}, std::move(taken.error().msg), std::move(taken.error().type)});
+  }
+  if (!bad.fields.empty()) {
+    bad.message =
+        fmt::format("{} wrong parameter{}", bad.fields.size(), bad.fields.size() == 1 ? "" : "s");
+    return fail(std::move(bad));
+  }
+  if (d.check) {
+    if (auto ok = d.check(params); !ok) return fail(std::move(ok.error()));
+  }
+  return params;
+}
+
+}  // namespace lp::pipelines

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/catalogue.hpp"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/base/bytes.hpp"
+
+namespace lp::pipelines {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class catalogue : public testing::Test {
+ protected:
+  void SetUp() override { fs::create_directories(root_); }
+  void TearDown() override { fs::remove_all(root_); }
+
+  void model(const fs::path& folder, const std::string& class_name = "StableDiffusionPipeline") {
+    write(folder, "{\"_class_name\": \"" + class_name + "\"}");
+  }
+  void write(const fs::path& folder, const std::string& index) {
+    fs::create_directories(root_ / folder);
+    std::ofstream(root_ / folder / "model_index.json") << index;
+  }
+  // The text-to-image models found, the default one with a star.
+  std::vector<std::string> found(const std::map<std::string, std::string>& defaults = {}) {
+    const auto entries = scan_models(root_, defaults);
+    if (!entries) return {entries.error().message};
+    std::vector<std::string> out;
+    for (const auto& e : *entries) {
+      if (e.pipeline == "text-to-image") out.push_back(e.model + (e.is_default ? "*" : ""));
+    }
+    return out;
+  }
+
+  const fs::path root_ = fs::temp_directory_path() / ("lp_catalogue_" + random_hex(8));
+};
+
+TEST_F(catalogue, finds_models_up_to_three_levels_down) {
+  model("zeta");
+  model("owner/name");
+  model("a/b/c");
+  model("a/b/d/too_deep");
+  EXPECT_THAT(found(), ElementsAre("a/b/c*", "owner/name", "zeta"));
+}
+
+TEST_F(catalogue, leaves_a_models_parts_alone) {
+  model("outer");
+  model("outer/inner");
+  EXPECT_THAT(found(), ElementsAre("outer*"));
+}
+
+TEST_F(catalogue, takes_the_configured_default) {
+  model("one");
+  model("two");
+  EXPECT_THAT(found({{"text-to-image", "two"}}), ElementsAre("one", "two*"));
+  const auto missing = scan_models(root_, {{"text-to-image", "three"}});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ec::bad_config);
+  EXPECT_THAT(missing.error().message, HasSubstr("\"three\""));
+  const auto unknown = scan_models(root_, {{"text-to-smell", "one"}});
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().message, HasSubstr("text-to-smell"));
+}
+
+TEST_F(catalogue, passes_over_what_no_pipeline_runs) {
+  model("fine");
+  model("audio", "AudioLDMPipeline");
+  write("broken", "{\"_class_name\": ");
+  write("empty", "");
+  write("list", "[]");
+  write("number", "{\"_class_name\": 7}");
+  write("huge", std::string(2 << 20, ' '));
+  fs::create_directories(root_ / "folder" / "model_index.json");
+  fs::create_symlink(root_ / "nowhere", root_ / "dangling");
+  fs::create_symlink(root_, root_ / "circle");
+  EXPECT_THAT(found(), ElementsAre("fine*"));
+}
+
+TEST_F(catalogue, offers_built_in_pipelines_without_a_folder) {
+  const auto entries = scan_models({}, {});
+  ASSERT_TRUE(entries);
+  const auto noop = std::find_if(entries->begin(), entries->end(),
+                                 [](const auto& e) { return e.pipeline == "noop"; });
+  ASSERT_NE(noop, entries->end());
+  EXPECT_EQ(noop->model, "noop");
+  EXPECT_TRUE(noop->is_default);
+  EXPECT_TRUE(noop->folder.empty());
+}
+
+TEST_F(catalogue, a_missing_models_folder_is_named) {
+  const auto entries = scan_models(root_ / "nowhere", {});
+  ASSERT_FALSE(entries);
+  EXPECT_EQ(entries.error().code, ec::bad_config);
+  EXPECT_THAT(entries.error().message, HasSubstr((root_ / "nowhere").string()));
+}
+
+}  // namespace
+}  // namespace lp::pipelines
