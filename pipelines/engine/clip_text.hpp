@@ -1,78 +1,27 @@
 // SPDX-License-Identifier: MIT
-// CLIP's text encoder (CLIPTextModel and CLIPTextModelWithProjection of Hugging Face's layout).
+// What CLIP's tokenizer does to text before byte-pair encoding.
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <array>
+#include <string>
+#include <string_view>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
-#include <boost/json/fwd.hpp>
-
-#include "pipelines/engine/nn.hpp"
 
 namespace lp::engine {
 
-struct clip_text_config {
-  std::int64_t vocab_size = 49408;
-  std::int64_t hidden_size = 768;
-  std::int64_t intermediate_size = 3072;
-  std::int64_t num_hidden_layers = 12;
-  std::int64_t num_attention_heads = 12;
-  std::int64_t max_position_embeddings = 77;
-  std::int64_t projection_dim = 768;
-  std::int64_t eos_token_id = 2;
-  double layer_norm_eps = 1e-5;
-  nn::activation hidden_act = nn::activation::quick_gelu;
-  bool with_projection = false;  ///< "architectures" names CLIPTextModelWithProjection
-};
+/// The text as CLIP's tokenizer wants it: Unicode normal form C, every run of white space one
+/// space, lower case. Bytes that are no UTF-8 become U+FFFD.
+std::string clip_normalize(std::string_view text);
 
-/// From a text encoder's config.json; ec::bad_file names the wrong field.
-result<clip_text_config> parse_clip_text_config(const boost::json::object& config);
+/// Normalised text cut into words: English contractions ('s 't 're 've 'm 'll 'd), runs of letters,
+/// single digits, runs of anything else that is no white space. The views point into `text`.
+std::vector<std::string_view> clip_words(std::string_view text);
 
-struct clip_text_output {
-  at::Tensor last_hidden_state;  ///< [N, tokens, hidden], after the final norm
-  at::Tensor pooled;             ///< [N, hidden]: last_hidden_state at the end-of-text token
-  at::Tensor text_embeds;        ///< [N, projection_dim]; undefined without a projection
-  /// The embeddings and every layer's output before the final norm (num_hidden_layers + 1 of
-  /// them); what clip skip and SDXL choose from.
-  std::vector<at::Tensor> hidden_states;
-};
+/// GPT-2's way to show bytes as printable characters: entry b is the UTF-8 text of byte b. The
+/// printable bytes stand for themselves, the others take U+0100 and up in order.
+const std::array<std::string, 256>& byte_symbols();
 
-/// Accepts names with and without the leading "text_model."; made-up weights get it.
-class clip_text {
- public:
-  clip_text(const clip_text_config& config, const scope& at);
-
-  /// ids: int64 [N, tokens], tokens <= max_position_embeddings.
-  clip_text_output operator()(const at::Tensor& ids) const;
-
-  /// `hidden` (one of hidden_states) through the final norm: clip skip conditions SD 1.x/2.x on it.
-  at::Tensor final_norm(const at::Tensor& hidden) const;
-
-  const clip_text_config& config() const { return config_; }
-
- private:
-  struct layer {
-    layer(const clip_text_config& config, const scope& at);
-    at::Tensor operator()(const at::Tensor& x) const;
-
-    nn::layer_norm norm1;
-    nn::linear q, k, v, out;
-    nn::layer_norm norm2;
-    nn::linear fc1, fc2;
-    std::int64_t heads;
-    nn::activation act;
-  };
-
-  at::Tensor pool(const at::Tensor& hidden, const at::Tensor& ids) const;
-
-  clip_text_config config_;
-  nn::embedding tokens_;
-  nn::embedding positions_;
-  std::vector<layer> layers_;
-  nn::layer_norm final_norm_;
-  std::optional<nn::linear> projection_;
-};
+/// The bytes in the order in which CLIP's vocabulary numbers their symbols: the printable first.
+const std::array<unsigned char, 256>& byte_order();
 
 }  // namespace lp::engine

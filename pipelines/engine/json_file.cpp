@@ -3,7 +3,7 @@
 
 #include <fstream>
 #include <optional>
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 #include <fmt/core.h>
@@ -23,7 +23,7 @@ struct key_handler {
   static constexpr std::size_t max_key_size = std::size_t(-1);
   static constexpr std::size_t max_string_size = std::size_t(-1);
 
-  std::vector<std::set<std::string, std::less<>>> open;
+  std::vector<std::unordered_set<std::string>> open;
   std::string key;
   std::optional<std::string> duplicate;
 
