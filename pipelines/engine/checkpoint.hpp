@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
-#include <boost/json/fwd.hpp>
 
 #include "pipelines/engine/parameters.hpp"
 #include "runtime/base/error.hpp"
@@ -59,9 +58,6 @@ class checkpoint : public parameters {
   std::vector<std::string> wrong_;
   std::uint64_t bytes_ = 0;
 };
-
-/// The JSON object in a file; ec::bad_file names the file.
-result<boost::json::object> read_json_object(const std::filesystem::path& file);
 
 /// A component with its weights: config.json and the tensors beside it. `bytes`, where given,
 /// receives the memory the weights hold.

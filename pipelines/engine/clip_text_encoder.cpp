@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/clip_text_encoder.hpp"
+
+#include <algorithm>
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <c10/util/Exception.h>
+
+#include "pipelines/engine/attention.hpp"
+#include "pipelines/engine/config_reader.hpp"
+
+namespace lp::engine {
+
+namespace {
+
+/// Where the encoder's own tensors lie; transformers 5 writes them without the prefix.
+scope root(const scope& at) {
+  return at.has("embeddings.token_embedding.weight") ? at : at / "text_model";
+}
+
+}  // namespace
+
+result<clip_text_config> parse_clip_text_config(const boost::json::object& config) {
+  config_reader in(config, "text_encoder config.json");
+  clip_text_config c;
+  c.vocab_size = in.integer("vocab_size", c.vocab_size, 1, 1 << 24);
+  c.hidden_size = in.integer("hidden_size", 512, 1, 1 << 16);
+  c.intermediate_size = in.integer("intermediate_size", 2048, 1, 1 << 18);
+  c.num_hidden_layers = in.integer("num_hidden_layers", 12, 1, 256);
+  c.num_attention_heads = in.integer("num_attention_heads", 8, 1, 1 << 10);
+  c.max_position_embeddings = in.integer("max_position_embeddings", 77, 1, 1 << 16);
+  c.projection_dim = in.integer("projection_dim", 512, 0, 1 << 16);
+  c.eos_token_id = in.integer("eos_token_id", 49407, 0, 1 << 24);
+  c.layer_norm_eps = in.number("layer_norm_eps", 1e-5);
+  const auto architectures = in.texts("architectures");
+  c.with_projection =
+      std::ranges::find(architectures, "CLIPTextModelWithProjection") != architectures.end();
+  const auto act = nn::parse_activation(in.text("hidden_act", "quick_gelu"));
+  if (act)
+    c.hidden_act = *act;
+  else
+    in.reject("hidden_act", "quick_gelu, gelu, silu or relu");
+  if (c.hidden_size % c.num_attention_heads != 0)
+    in.reject("num_attention_heads", "a divisor of hidden_size");
+  if (c.with_projection && c.projection_dim == 0) in.reject("projection_dim", "at least 1");
+  if (auto ok = in.check(); !ok) return fail(ok.error());
+  return c;
+}
+
+clip_text::layer::layer(const clip_text_config& c, const scope& at)
+    : norm1(at / "layer_norm1", c.hidden_size, c.layer_norm_eps),
+      q(at / "self_attn" / "q_proj", c.hidden_size, c.hidden_size),
+      k(at / "self_attn" / "k_proj", c.hidden_size, c.hidden_size),
+      v(at / "self_attn" / "v_proj", c.hidden_size, c.hidden_size),
+      out(at / "self_attn" / "out_proj", c.hidden_size, c.hidden_size),
+      norm2(at / "layer_norm2", c.hidden_size, c.layer_norm_eps),
+      fc1(at / "mlp" / "fc1", c.hidden_size, c.intermediate_size),
+      fc2(at / "mlp" / "fc2", c.intermediate_size, c.hidden_size),
+      heads(c.num_attention_heads),
+      act(c.hidden_act) {}
+
+at::Tensor clip_text::layer::operator()(const at::Tensor& x) const {
+  const auto normed = norm1(x);
+  auto h = out(attention(q(normed), k(normed), v(normed), heads, /*causal=*/true));
+  h = nn::add_to(std::move(h), x);
+  auto y = fc2(nn::activate(fc1(norm2(h)), act));
+  return nn::add_to(std::move(y), h);
+}
+
+clip_text::clip_text(const clip_text_config& config, const scope& at)
+    : config_(config),
+      tokens_(root(at) / "embeddings" / "token_embedding", config.vocab_size, config.hidden_size),
+      positions_(root(at) / "embeddings" / "position_embedding", config.max_position_embeddings,
+                 config.hidden_size),
+      final_norm_(root(at) / "final_layer_norm", config.hidden_size, config.layer_norm_eps) {
+  for (std::int64_t i = 0; i < config.num_hidden_layers; ++i)
+    layers_.emplace_back(config, root(at) / "encoder" / "layers" / static_cast<std::size_t>(i));
+  if (config.with_projection)
+    projection_.emplace(at / "text_projection", config.hidden_size, config.projection_dim, false);
+}
+
+clip_text_output clip_text::operator()(const at::Tensor& ids) const {
+  TORCH_CHECK(ids.dim() == 2 && ids.size(1) <= config_.max_position_embeddings,
+              "clip_text: ids must be [N, up to ", config_.max_position_embeddings, "], got ",
+              ids.sizes());
+  clip_text_output result;
+  auto& states = result.hidden_states;
+  states.push_back(tokens_(ids) + positions_.weight.narrow(0, 0, ids.size(1)));
+  for (const auto& l : layers_) states.push_back(l(states.back()));
+  result.last_hidden_state = final_norm_(states.back());
+  result.pooled = pool(result.last_hidden_state, ids);
+  if (projection_) result.text_embeds = (*projection_)(result.pooled);
+  return result;
+}
+
+at::Tensor clip_text::final_norm(const at::Tensor& hidden) const {
+  return final_norm_(hidden);
+}
+
+at::Tensor clip_text::pool(const at::Tensor& hidden, const at::Tensor& ids) const {
+  // Configurations that say 2 predate the fix of that field: there the end of text is the highest
+  // id. Otherwise it is the first id that equals eos_token_id.
+  const auto at_token = config_.eos_token_id == 2
+                            ? ids.argmax(-1)
+                            : ids.eq(config_.eos_token_id).to(at::kInt).argmax(-1);
+  return hidden.index({at::arange(ids.size(0), ids.options()), at_token});
+}
+
+}  // namespace lp::engine

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/nn.hpp"
+
+#include <cmath>
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+
+namespace lp::engine::nn {
+
+namespace {
+
+/// The layer's own weight in the dtype that the computation runs in.
+at::Tensor as(const at::Tensor& weight, at::ScalarType dtype) {
+  return weight.defined() && weight.scalar_type() != dtype ? weight.to(dtype) : weight;
+}
+
+at::Tensor activate_fresh(at::Tensor x, activation kind) {
+  if (!may_overwrite()) return activate(x, kind);
+  switch (kind) {
+    case activation::none:
+      return x;
+    case activation::silu:
+      return at::silu_(x);
+    case activation::relu:
+      return at::relu_(x);
+    case activation::gelu:
+      return at::gelu_(x);
+    case activation::quick_gelu:
+      return x.mul_(at::sigmoid(x * 1.702));
+  }
+  return x;
+}
+
+}  // namespace
+
+bool may_overwrite() {
+  return !c10::GradMode::is_enabled();
+}
+
+at::Tensor add_to(at::Tensor a, const at::Tensor& b) {
+  return may_overwrite() ? a.add_(b) : a + b;
+}
+
+result<activation> parse_activation(std::string_view name) {
+  if (name == "silu" || name == "swish") return activation::silu;
+  if (name == "gelu") return activation::gelu;
+  if (name == "quick_gelu") return activation::quick_gelu;
+  if (name == "relu") return activation::relu;
+  return fail(
+      ec::bad_file,
+      fmt::format("unknown activation \"{}\"; known: silu, swish, gelu, quick_gelu, relu", name));
+}
+
+at::Tensor activate(const at::Tensor& x, activation kind) {
+  switch (kind) {
+    case activation::none:
+      return x;
+    case activation::silu:
+      return at::silu(x);
+    case activation::relu:
+      return at::relu(x);
+    case activation::gelu:
+      return at::gelu(x);
+    case activation::quick_gelu:
+      return x * at::sigmoid(x * 1.702);
+  }
+  return x;
+}
+
+linear::linear(const scope& at, std::int64_t in, std::int64_t out, bool with_bias)
+    : weight(at.take("weight", {out, in})) {
+  if (with_bias) bias = at.take("bias", {out});
+}
+
+linear linear::stored_as_conv(const scope& at, std::int64_t in, std::int64_t out) {
+  auto w = at.take("weight", {out, in, 1, 1});
+  return linear(std::move(w), at.take("bias", {out}));
+}
+
+at::Tensor linear::operator()(const at::Tensor& x) const {
+  const auto dtype = x.scalar_type();
+  const auto w = as(weight, dtype);
+  return at::linear(x, w.dim() == 4 ? w.flatten(1) : w, as(bias, dtype));
+}
+
+conv2d::conv2d(const scope& at, std::int64_t in, std::int64_t out, conv2d_options o)
+    : weight(at.take("weight", {out, in, o.kernel, o.kernel})),
+      stride(o.stride),
+      padding(o.padding) {
+  if (o.with_bias) bias = at.take("bias", {out});
+}
+
+at::Tensor conv2d::operator()(const at::Tensor& x) const {
+  return at::conv2d(x, weight, bias, stride, padding);
+}
+
+group_norm::group_norm(const scope& at, std::int64_t group_count, std::int64_t channels,
+                       double epsilon)
+    : weight(at.take("weight", {channels})),
+      bias(at.take("bias", {channels})),
+      groups(group_count),
+      eps(epsilon) {}
+
+at::Tensor group_norm::operator()(const at::Tensor& x, activation then) const {
+  auto y = at::group_norm(as(x, at::kFloat), groups, as(weight, at::kFloat), as(bias, at::kFloat),
+                          eps, /*cudnn_enabled=*/false);
+  return as(activate_fresh(std::move(y), then), x.scalar_type());
+}
+
+layer_norm::layer_norm(const scope& at, std::int64_t size, double epsilon)
+    : weight(at.take("weight", {size})), bias(at.take("bias", {size})), eps(epsilon) {}
+
+at::Tensor layer_norm::operator()(const at::Tensor& x) const {
+  const auto y = at::layer_norm(as(x, at::kFloat), weight.sizes(), as(weight, at::kFloat),
+                                as(bias, at::kFloat), eps);
+  return as(y, x.scalar_type());
+}
+
+embedding::embedding(const scope& at, std::int64_t count, std::int64_t size)
+    : weight(at.take("weight", {count, size})) {}
+
+at::Tensor embedding::operator()(const at::Tensor& ids) const {
+  return at::embedding(weight, ids);
+}
+
+at::Tensor timestep_embedding(const at::Tensor& times, std::int64_t size, bool flip_sin_to_cos,
+                              double freq_shift) {
+  const auto half = size / 2;
+  const auto in_float = times.options().dtype(at::kFloat);
+  const auto exponents =
+      at::arange(half, in_float) * (-std::log(10000.0)) / (static_cast<double>(half) - freq_shift);
+  const auto angles = times.to(at::kFloat).unsqueeze(-1) * at::exp(exponents);
+  const auto sine = at::sin(angles);
+  const auto cosine = at::cos(angles);
+  auto embedded = flip_sin_to_cos ? at::cat(at::TensorList{cosine, sine}, -1)
+                                  : at::cat(at::TensorList{sine, cosine}, -1);
+  if (size % 2 != 0) embedded = at::constant_pad_nd(embedded, {0, 1});
+  return embedded;
+}
+
+}  // namespace lp::engine::nn
