@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/checkpoint.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <system_error>
+
+#include <ATen/Functions.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include "pipelines/engine/autoencoder_kl.hpp"
+#include "pipelines/engine/clip_text_encoder.hpp"
+#include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/safetensors.hpp"
+#include "pipelines/engine/unet.hpp"
+
+namespace lp::engine {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// File names by falling preference, without the ending; Diffusers' and transformers' networks.
+constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model",
+                                      "diffusion_pytorch_model.fp16", "model.fp16"};
+
+/// Buffers that old transformers saved: nothing is lost without them.
+bool is_stray(std::string_view name) {
+  return name == "position_ids" || name.ends_with(".position_ids");
+}
+
+bool has_pickle(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const auto ending = entry.path().extension();
+    if (ending == ".bin" || ending == ".ckpt" || ending == ".pt") return true;
+  }
+  return false;
+}
+
+void append(std::string& text, std::string_view title, const std::vector<std::string>& entries) {
+  if (entries.empty()) return;
+  text += fmt::format("\n{} {} tensor(s): {}", entries.size(), title, fmt::join(entries, ", "));
+}
+
+}  // namespace
+
+checkpoint::checkpoint(fs::path folder, at::ScalarType dtype, at::Device device)
+    : folder_(std::move(folder)), dtype_(dtype), device_(device) {}
+
+result<std::unique_ptr<checkpoint>> checkpoint::open(const fs::path& folder, at::ScalarType dtype,
+                                                     at::Device device) {
+  std::unique_ptr<checkpoint> c(new checkpoint(folder, dtype, device));
+  for (const auto stem : stems) {
+    const auto single = folder / fmt::format("{}.safetensors", stem);
+    const auto index = folder / fmt::format("{}.safetensors.index.json", stem);
+    std::error_code ignored;
+    const bool is_single = fs::exists(single, ignored);
+    if (!is_single && !fs::exists(index, ignored)) continue;
+    if (auto ok = is_single ? c->add_file(single) : c->add_shards(index); !ok)
+      return fail(ok.error());
+    return c;
+  }
+  if (has_pickle(folder))
+    return fail(ec::bad_file,
+                fmt::format("{}: only pickle files (.bin, .ckpt, .pt), which can run code and are "
+                            "not read; convert them to safetensors",
+                            folder.string()));
+  return fail(ec::bad_file, fmt::format("{}: no {}.safetensors, its .fp16 variant, its "
+                                        "index.json, or model.safetensors",
+                                        folder.string(), stems[0]));
+}
+
+result<void> checkpoint::add_file(const fs::path& file) {
+  auto opened = safetensors_file::open(file);
+  if (!opened) return fail(opened.error());
+  (*opened)->read_ahead();
+  for (const auto& [name, info] : (*opened)->tensors())
+    if (!where_.emplace(name, *opened).second)
+      return fail(ec::bad_file,
+                  fmt::format("{}: tensor {} lies in two shards", folder_.string(), name));
+  return {};
+}
+
+result<void> checkpoint::add_shards(const fs::path& index) {
+  const auto json = read_json_file(index);
+  if (!json) return fail(json.error());
+  const auto* map = json->if_contains("weight_map");
+  if (map == nullptr || !map->is_object())
+    return fail(ec::bad_file, fmt::format("{}: \"weight_map\" must be an object", index.string()));
+  std::set<std::string> files;
+  for (const auto& [name, file] : map->get_object()) {
+    // A shard lies beside its index: a path would reach out of the model's folder.
+    if (!file.is_string() || fs::path(std::string(file.get_string())).has_parent_path())
+      return fail(ec::bad_file, fmt::format("{}: the file of {} must be a plain file name",
+                                            index.string(), std::string_view(name)));
+    files.emplace(file.get_string());
+  }
+  for (const auto& file : files)
+    if (auto ok = add_file(folder_ / file); !ok) return ok;
+  for (const auto& [name, file] : map->get_object()) {
+    const auto found = where_.find(std::string(name));
+    if (found == where_.end() || found->second->path().filename() != file.get_string().c_str())
+      return fail(ec::bad_file,
+                  fmt::format("{}: {} is not in {}", index.string(), std::string_view(name),
+                              std::string_view(file.get_string())));
+  }
+  return {};
+}
+
+bool checkpoint::has(const std::string& name) const {
+  return where_.contains(name);
+}
+
+at::Tensor checkpoint::placeholder(at::IntArrayRef shape) const {
+  return at::zeros({1}, at::TensorOptions(dtype_).device(device_)).expand(shape);
+}
+
+at::Tensor checkpoint::take(const std::string& name, at::IntArrayRef shape) {
+  taken_.insert(name);
+  const auto found = where_.find(name);
+  if (found == where_.end()) {
+    missing_.push_back(name);
+    return placeholder(shape);
+  }
+  const auto& info = found->second->tensors().at(name);
+  if (at::IntArrayRef(info.shape) != shape) {
+    wrong_.push_back(fmt::format("{} [{}] instead of [{}]", name, fmt::join(info.shape, ", "),
+                                 fmt::join(shape, ", ")));
+    return placeholder(shape);
+  }
+  auto loaded = found->second->load(name);
+  if (!loaded || !at::isFloatingType(loaded->scalar_type())) {
+    wrong_.push_back(loaded ? fmt::format("{} has dtype {}", name, info.dtype)
+                            : loaded.error().message);
+    return placeholder(shape);
+  }
+  auto tensor = loaded->to(device_, dtype_);
+  bytes_ += tensor.nbytes();
+  return tensor;
+}
+
+result<void> checkpoint::finish() const {
+  std::vector<std::string> unexpected;
+  for (const auto& [name, file] : where_)
+    if (!taken_.contains(name) && !is_stray(name)) unexpected.push_back(name);
+  if (missing_.empty() && wrong_.empty() && unexpected.empty()) return {};
+  auto message = fmt::format("{}: the weights do not fit config.json", folder_.string());
+  append(message, "missing", missing_);
+  append(message, "wrong", wrong_);
+  append(message, "unexpected", unexpected);
+  return fail(ec::bad_file, std::move(message));
+}
+
+namespace {
+
+/// config.json, then the weights, then the network; libtorch's exceptions become errors.
+template <class Net, class Parse>
+result<std::unique_ptr<Net>> load(const fs::path& folder, at::ScalarType dtype, at::Device device,
+                                  std::uint64_t* bytes, Parse parse) {
+  const auto json = read_json_file(folder / "config.json");
+  if (!json) return fail(json.error());
+  const auto config = parse(*json);
+  if (!config)
+    return fail(config.error().code,
+                fmt::format("{}: {}", folder.string(), config.error().message));
+  auto source = checkpoint::open(folder, dtype, device);
+  if (!source) return fail(source.error());
+  try {
+    auto net = std::make_unique<Net>(*config, scope(**source));
+    if (auto ok = (*source)->finish(); !ok) return fail(ok.error());
+    if (bytes != nullptr) *bytes = (*source)->bytes();
+    return net;
+  } catch (const c10::Error& e) {
+    return fail(ec::load_failed,
+                fmt::format("{}: {}", folder.string(), e.what_without_backtrace()));
+  } catch (const std::bad_alloc&) {
+    return fail(ec::out_of_memory, fmt::format("{}: not enough memory", folder.string()));
+  }
+}
+
+}  // namespace
+
+result<std::unique_ptr<unet>> load_unet(const fs::path& folder, at::ScalarType dtype,
+                                        at::Device device, std::uint64_t* bytes) {
+  return load<unet>(folder, dtype, device, bytes, parse_unet_config);
+}
+
+result<std::unique_ptr<autoencoder_kl>> load_autoencoder_kl(const fs::path& folder,
+                                                            at::ScalarType dtype, at::Device device,
+                                                            std::uint64_t* bytes) {
+  return load<autoencoder_kl>(folder, dtype, device, bytes, parse_autoencoder_kl_config);
+}
+
+result<std::unique_ptr<clip_text>> load_clip_text(const fs::path& folder, at::ScalarType dtype,
+                                                  at::Device device, std::uint64_t* bytes) {
+  return load<clip_text>(folder, dtype, device, bytes, parse_clip_text_config);
+}
+
+}  // namespace lp::engine
