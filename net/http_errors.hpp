@@ -9,9 +9,9 @@
 namespace lp::net {
 
 /// The answer that tells a client about `e`: {"detail":{"msg":"..."}}, or for
-/// ec::invalid_parameters {"detail":[{"loc":["body","width"],"msg":"...","type":"..."}]}. The status
-/// is http_status(e.code). 401 carries WWW-Authenticate, 503 Retry-After where another try soon
-/// makes sense.
+/// ec::invalid_parameters {"detail":[{"loc":["body","width"],"msg":"...","type":"..."}]}. The
+/// status is http_status(e.code). 401 carries WWW-Authenticate, 503 Retry-After where another try
+/// soon makes sense.
 response error_response(const error& e);
 
 /// The same form for a status that no `ec` stands for, such as 408 or 431.

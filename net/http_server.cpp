@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include "net/http_server.hpp"
+
+#include <future>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
+#include "net/http_session.hpp"
+#include "runtime/base/log.hpp"
+
+namespace lp::net {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+// Connections over the limit that are told so at one time; beyond them sockets are just closed.
+constexpr std::size_t refused_at_once = 64;
+// Pause after accept() failed for want of descriptors or memory.
+constexpr milliseconds accept_pause{100};
+
+}  // namespace
+
+class http_server::impl {
+ public:
+  impl(const http_options& options, handler h)
+      : core_(std::make_shared<server_core>(options, std::move(h))),
+        work_(core_->io.get_executor()),
+        acceptor_(strand(core_->io.get_executor())),
+        retry_(acceptor_.get_executor()) {}
+  ~impl() { stop(); }
+
+  result<void> listen();
+  std::uint16_t port() const { return port_; }
+  http_counters counters() const;
+  void stop_accepting();
+  bool drain(time_point deadline);
+  void stop();
+
+ private:
+  void accept();
+  void on_accept(const error_code& ec, tcp_socket socket);
+  void close_sessions(bool gently);
+
+  const std::shared_ptr<server_core> core_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  asio::basic_socket_acceptor<tcp, strand> acceptor_;
+  asio::steady_timer retry_;
+  std::vector<std::thread> threads_;
+  std::uint16_t port_ = 0;
+  bool accepting_ = true;  // on the acceptor's strand
+  std::atomic<bool> stopped_ = false;
+};
+
+result<void> http_server::impl::listen() {
+  const http_options& o = core_->options;
+  error_code ec;
+  const auto failed = [&](const char* step) {
+    return fail(lp::ec::bad_config,
+                fmt::format("cannot {} {}:{}: {}", step, o.address, o.port, ec.message()));
+  };
+  const auto address = asio::ip::make_address(o.address, ec);
+  if (ec) return failed("use the address");
+  const tcp::endpoint endpoint(address, o.port);
+  acceptor_.open(endpoint.protocol(), ec);
+  if (ec) return failed("open a socket for");
+  acceptor_.set_option(asio::socket_base::reuse_address(true), ec);
+  acceptor_.bind(endpoint, ec);
+  if (ec) return failed("bind");
+  acceptor_.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec) return failed("listen on");
+  port_ = acceptor_.local_endpoint(ec).port();
+  asio::post(acceptor_.get_executor(), [this] { accept(); });
+  for (unsigned i = 0; i < std::max(1U, o.threads); ++i) {
+    threads_.emplace_back([core = core_] { core->io.run(); });
+  }
+  return {};
+}
+
+void http_server::impl::accept() {
+  if (!accepting_) return;
+  acceptor_.async_accept(
+      asio::make_strand(core_->io),
+      [this](const error_code& ec, tcp_socket socket) { on_accept(ec, std::move(socket)); });
+}
+
+void http_server::impl::on_accept(const error_code& ec, tcp_socket socket) {
+  if (!accepting_) return;
+  if (ec && ec != asio::error::connection_aborted) {
+    log::warn("http", "accept failed: {}", ec.message());
+    retry_.expires_after(accept_pause);
+    retry_.async_wait([this](const error_code& cancelled) {
+      if (!cancelled) accept();
+    });
+    return;
+  }
+  if (!ec) {
+    const auto s = std::make_shared<session>(core_, std::move(socket));
+    std::unique_lock lock(core_->mutex);
+    const std::size_t open = core_->sessions.size();
+    const std::size_t limit = core_->options.max_connections;
+    if (open < limit + refused_at_once) {
+      core_->sessions.emplace(s.get(), s);
+      lock.unlock();
+      const bool overload = open >= limit;
+      asio::post(s->executor(), [s, overload] { s->start(overload); });
+    }
+  }
+  accept();
+}
+
+http_counters http_server::impl::counters() const {
+  http_counters out;
+  const std::lock_guard lock(core_->mutex);
+  out.connections = core_->sessions.size();
+  out.requests = core_->requests;
+  out.refused = core_->refused;
+  return out;
+}
+
+void http_server::impl::stop_accepting() {
+  if (stopped_) return;
+  std::promise<void> done;
+  auto closed = done.get_future();
+  asio::post(acceptor_.get_executor(), [this, done = std::move(done)]() mutable {
+    accepting_ = false;
+    error_code ec;
+    acceptor_.close(ec);
+    retry_.cancel();
+    done.set_value();
+  });
+  // A handler that stops its own server must not wait for its own thread.
+  if (!core_->io.get_executor().running_in_this_thread()) closed.wait();
+}
+
+void http_server::impl::close_sessions(bool gently) {
+  std::vector<std::shared_ptr<session>> open;
+  {
+    const std::lock_guard lock(core_->mutex);
+    for (const auto& [key, weak] : core_->sessions) {
+      if (auto s = weak.lock()) open.push_back(std::move(s));
+    }
+  }
+  for (const auto& s : open) s->post_close(gently);
+}
+
+bool http_server::impl::drain(time_point deadline) {
+  stop_accepting();
+  core_->draining = true;
+  if (!stopped_) close_sessions(true);
+  std::unique_lock lock(core_->mutex);
+  return core_->closed.wait_until(lock, deadline, [&] { return core_->sessions.empty(); });
+}
+
+void http_server::impl::stop() {
+  if (stopped_) return;
+  stop_accepting();
+  stopped_ = true;
+  close_sessions(false);
+  work_.reset();  // the threads end with the last session's last operation
+  for (std::thread& t : threads_) t.join();
+}
+
+result<std::unique_ptr<http_server>> http_server::start(const http_options& options, handler h) {
+  auto i = std::make_unique<impl>(options, std::move(h));
+  if (auto listening = i->listen(); !listening) return fail(std::move(listening.error()));
+  return std::unique_ptr<http_server>(new http_server(std::move(i)));
+}
+
+http_server::http_server(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
+http_server::~http_server() = default;
+
+std::uint16_t http_server::port() const {
+  return impl_->port();
+}
+http_counters http_server::counters() const {
+  return impl_->counters();
+}
+void http_server::stop_accepting() {
+  impl_->stop_accepting();
+}
+bool http_server::drain(time_point deadline) {
+  return impl_->drain(deadline);
+}
+void http_server::stop() {
+  impl_->stop();
+}
+
+}  // namespace lp::net

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+#include "net/http_session.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+
+#include "net/http_errors.hpp"
+#include "net/http_head.hpp"
+#include "runtime/base/log.hpp"
+
+namespace lp::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t small_read = 4 * 1024;
+constexpr std::size_t body_read = 64 * 1024;
+// How long and how much is read after a refusal: closing with unread input would reset the
+// connection and could destroy the answer on its way.
+constexpr milliseconds linger_time{2'000};
+constexpr std::size_t linger_bytes = 8 * 1024 * 1024;
+
+duration smallest_timeout(const http_options& o) {
+  return std::max(milliseconds(1), std::min({o.idle_timeout, o.header_timeout, o.body_timeout,
+                                             o.write_timeout, o.answer_timeout, linger_time}));
+}
+
+}  // namespace
+
+session::session(std::shared_ptr<server_core> core, tcp_socket socket)
+    : core_(std::move(core)),
+      strand_(socket.get_executor()),
+      socket_(std::move(socket)),
+      timer_(strand_),
+      in_(core_->options.header_limit + body_read),
+      tick_(smallest_timeout(core_->options)) {}
+
+session::~session() {
+  const std::lock_guard lock(core_->mutex);
+  core_->sessions.erase(this);
+  core_->closed.notify_all();
+}
+
+void session::start(bool overload) {
+  error_code ec;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ec);
+  socket_.non_blocking(true, ec);
+  const auto peer = socket_.remote_endpoint(ec);
+  if (ec) return close();
+  remote_ = fmt::format("{}:{}", peer.address().to_string(), peer.port());
+  parser_.emplace(core_->options.header_limit, core_->options.body_limit);
+  enter(state::idle, core_->options.idle_timeout);
+  watch_deadline();
+  if (overload) return refuse(503, "this node has too many connections open");
+  await_input();
+}
+
+void session::enter(state s, milliseconds timeout) {
+  state_ = s;
+  deadline_ = clock::now() + timeout;
+}
+
+// No timeout is shorter than a tick, so a timer set for at most a tick never oversleeps a deadline
+// that is set meanwhile: changing the deadline costs no system call and no timer operation.
+void session::watch_deadline() {
+  timer_.expires_at(std::min(deadline_, clock::now() + tick_));
+  timer_.async_wait([self = shared_from_this()](const error_code& ec) {
+    if (ec || self->state_ == state::closed) return;
+    if (clock::now() >= self->deadline_) self->on_deadline();
+    if (self->state_ != state::closed) self->watch_deadline();
+  });
+}
+
+void session::on_deadline() {
+  switch (state_) {
+    case state::header:
+      return refuse(408, "the request's header did not arrive in time");
+    case state::body:
+      return refuse(408, "the request's body did not arrive in time");
+    case state::handling:
+      if (const auto e = exchange_.lock(); e && e->revoke()) {
+        keep_alive_ = false;
+        return write(error_response({ec::deadline_exceeded, "the answer took too long", {}}));
+      }
+      return;
+    default:
+      return close();
+  }
+}
+
+// Waits for readiness and reads then, instead of lending a buffer to a read: idle connections hold
+// no memory and the buffer may be consumed at any time.
+void session::await_input() {
+  if (awaiting_input_ || input_ended_ || state_ == state::closed) return;
+  if (in_.size() == in_.max_size()) return;  // further pipelined requests wait in the socket
+  awaiting_input_ = true;
+  socket_.async_wait(tcp_socket::wait_read,
+                     [self = shared_from_this()](const error_code& ec) { self->on_readable(ec); });
+}
+
+void session::on_readable(const error_code& ec) {
+  awaiting_input_ = false;
+  if (state_ == state::closed || state_ == state::writing) return;
+  if (ec) return on_input_end(ec);
+  const std::size_t want = state_ == state::body ? body_read : small_read;
+  error_code failed;
+  const std::size_t count =
+      socket_.read_some(in_.prepare(std::min(want, in_.max_size() - in_.size())), failed);
+  if (failed == asio::error::would_block) return await_input();
+  if (failed) return on_input_end(failed);
+  in_.commit(count);
+  on_input(count);
+}
+
+void session::on_input(std::size_t count) {
+  switch (state_) {
+    case state::handling:
+      return await_input();
+    case state::lingering:
+      in_.consume(in_.size());
+      drained_ += count;
+      return drained_ > linger_bytes ? close() : await_input();
+    default:
+      return advance();
+  }
+}
+
+// The end of input is not yet the end of the connection: whoever closes only the sending half
+// still gets the answers to what it sent.
+void session::on_input_end(const error_code& ec) {
+  input_ended_ = true;
+  if (ec != asio::error::eof) return close();
+  switch (state_) {
+    case state::handling:
+      if (const auto e = exchange_.lock()) e->client_gone();
+      return;
+    case state::lingering:
+      return close();
+    default:
+      return advance();
+  }
+}
+
+void session::advance() {
+  while (in_.size() > 0 && !parser_->done() && !parser_->failure()) {
+    const bool had_header = parser_->header_done();
+    const auto bytes = in_.cdata();
+    const std::size_t used = parser_->feed({static_cast<const char*>(bytes.data()), bytes.size()});
+    in_.consume(used);
+    if (!had_header && parser_->header_done() && !parser_->failure()) on_header();
+    if (used == 0) break;
+  }
+  if (const auto& failure = parser_->failure()) return refuse(failure->status, failure->message);
+  if (parser_->done()) return handle();
+  if (state_ == state::idle && parser_->started()) {
+    enter(state::header, core_->options.header_timeout);
+  }
+  if (input_ended_ && state_ == state::idle) return close();
+  if (input_ended_) return refuse(400, "the connection ended in the middle of a request");
+  if (in_.size() == in_.max_size())
+    return refuse(400, "a chunk's header or the trailer is too long");
+  await_input();
+}
+
+void session::on_header() {
+  if (parser_->done()) return;
+  enter(state::body, core_->options.body_timeout);
+  if (!parser_->wants_continue() || in_.size() > 0) return;
+  // 25 bytes always fit into the empty send buffer of a connection that awaits its turn.
+  constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+  error_code ec;
+  socket_.write_some(asio::buffer(go_on), ec);
+}
+
+void session::handle() {
+  enter(state::handling, core_->options.answer_timeout);
+  const auto number = core_->requests.fetch_add(1, std::memory_order_relaxed);
+  to_head_ = parser_->is_head();
+  keep_alive_ = parser_->keep_alive();
+  request r = parser_->take();
+  r.id = request_id_ = fmt::format("{}-{:x}", core_->id_prefix, number);
+  r.remote = remote_;
+  const auto e = std::make_shared<exchange>(shared_from_this());
+  exchange_ = e;
+  try {
+    core_->handle(std::move(r), responder(e));
+  } catch (const std::exception& failure) {
+    log::error("http", "handler of {} failed: {}", request_id_, failure.what());
+    e->send(error_response({ec::internal, failure.what(), {}}));
+  } catch (...) {
+    e->send(error_response({ec::internal, "the handler failed", {}}));
+  }
+  if (state_ == state::handling) await_input();
+}
+
+void session::refuse(unsigned status, std::string_view message) {
+  core_->refused.fetch_add(1, std::memory_order_relaxed);
+  request_id_.clear();
+  to_head_ = false;
+  keep_alive_ = false;
+  must_linger_ = true;
+  write(error_response(status, message));
+}
+
+void session::post_answer(response r) {
+  asio::post(strand_, [self = shared_from_this(), answer = std::move(r)]() mutable {
+    self->answer(std::move(answer));
+  });
+}
+
+void session::answer(response r) {
+  if (state_ == state::handling) write(std::move(r));
+}
+
+void session::write(response r) {
+  enter(state::writing, core_->options.write_timeout);
+  if (core_->draining) keep_alive_ = false;
+  body_ = std::move(r.body);
+  const std::size_t size = body_ ? body_->size() : 0;
+  r.first = std::min(r.first, size);
+  r.count = std::min(r.count, size - r.first);
+  write_head(head_, r, request_id_, keep_alive_);
+  const bool with_body = !to_head_ && may_have_body(r.status) && r.count > 0;
+  const std::array<asio::const_buffer, 2> parts{
+      asio::buffer(head_),
+      with_body ? asio::buffer(body_->data() + r.first, r.count) : asio::const_buffer()};
+  asio::async_write(socket_, parts, [self = shared_from_this()](const error_code& ec, std::size_t) {
+    self->on_written(ec);
+  });
+}
+
+void session::on_written(const error_code& ec) {
+  body_.reset();
+  if (state_ == state::closed) return;
+  if (ec) return close();
+  if (keep_alive_) return next_request();
+  if (input_ended_ || (!must_linger_ && in_.size() == 0)) return close();
+  linger();
+}
+
+void session::next_request() {
+  parser_.emplace(core_->options.header_limit, core_->options.body_limit);
+  exchange_.reset();
+  if (in_.size() == 0 && in_.capacity() > body_read / 2) in_.shrink_to_fit();
+  enter(state::idle, core_->options.idle_timeout);
+  if (core_->draining && in_.size() == 0) return close();
+  advance();
+}
+
+void session::linger() {
+  enter(state::lingering, linger_time);
+  error_code ec;
+  socket_.shutdown(tcp_socket::shutdown_send, ec);
+  in_.consume(in_.size());
+  await_input();
+}
+
+void session::post_close(bool gently) {
+  asio::post(strand_, [self = shared_from_this(), gently] {
+    if (!gently || self->state_ == state::idle) self->close();
+  });
+}
+
+void session::close() {
+  if (state_ == state::closed) return;
+  state_ = state::closed;
+  if (const auto e = exchange_.lock()) e->revoke();
+  error_code ec;
+  socket_.close(ec);
+  timer_.cancel();
+}
+
+}  // namespace lp::net

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Inside the server: one connection.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+
+#include "net/http_exchange.hpp"
+#include "net/http_parser.hpp"
+#include "net/http_server.hpp"
+
+namespace lp::net {
+
+using strand = boost::asio::strand<boost::asio::io_context::executor_type>;
+using tcp_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, strand>;
+
+/// What the sessions of one server share. It outlives the server while responders are held.
+struct server_core {
+  server_core(const http_options& o, handler h)
+      : options(o), handle(std::move(h)), io(static_cast<int>(o.threads)) {}
+
+  const http_options options;
+  const handler handle;
+  std::atomic<bool> draining = false;
+  std::atomic<std::uint64_t> requests = 0;
+  std::atomic<std::uint64_t> refused = 0;
+  const std::string id_prefix = random_hex(4);
+
+  std::mutex mutex;
+  std::condition_variable closed;
+  std::unordered_map<session*, std::weak_ptr<session>> sessions;
+
+  // Last, so that it goes first: it destroys handlers that hold the rest.
+  boost::asio::io_context io;
+};
+
+/// Reads requests, hands them to the handler one at a time and writes the answers. Everything but
+/// post_answer() and post_close() runs on the strand. Input is awaited while the handler works,
+/// too: that is how a client that leaves is noticed, and what comes is the next request's
+/// beginning.
+class session : public std::enable_shared_from_this<session> {
+ public:
+  session(std::shared_ptr<server_core> core, tcp_socket socket);
+  ~session();
+
+  /// `overload`: answer 503 and close.
+  void start(bool overload);
+  void answer(response r);
+  void post_answer(response r);
+  /// Closes now, or with `gently` once the request under way is answered.
+  void post_close(bool gently);
+  bool on_own_strand() const { return strand_.running_in_this_thread(); }
+  const strand& executor() const { return strand_; }
+
+ private:
+  enum class state { idle, header, body, handling, writing, lingering, closed };
+  using error_code = boost::system::error_code;
+
+  void await_input();
+  void on_readable(const error_code& ec);
+  void on_input(std::size_t count);
+  void on_input_end(const error_code& ec);
+  void advance();
+  void on_header();
+  void handle();
+  void refuse(unsigned status, std::string_view message);
+  void write(response r);
+  void on_written(const error_code& ec);
+  void next_request();
+  void linger();
+  void close();
+  void enter(state s, milliseconds timeout);
+  void watch_deadline();
+  void on_deadline();
+
+  // The strand and what stands on it must go before the core, which owns the context.
+  const std::shared_ptr<server_core> core_;
+  const strand strand_;
+  tcp_socket socket_;
+  boost::asio::steady_timer timer_;
+  boost::beast::flat_buffer in_;
+  std::optional<request_parser> parser_;
+  std::string remote_;
+
+  state state_ = state::idle;
+  time_point deadline_;
+  duration tick_;                     // how often the deadline is looked at
+  std::weak_ptr<exchange> exchange_;  // of the request being handled
+  std::string request_id_;
+  std::string head_;         // of the answer being written
+  shared_bytes body_;        // of the answer being written
+  std::size_t drained_ = 0;  // bytes thrown away while lingering
+  bool awaiting_input_ = false;
+  bool input_ended_ = false;
+  bool to_head_ = false;
+  bool keep_alive_ = false;
+  bool must_linger_ = false;
+};
+
+}  // namespace lp::net

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "net/router.hpp"
+
+#include <fmt/format.h>
+
+#include "net/http_errors.hpp"
+
+namespace lp::net {
+
+namespace {
+
+// What Allow lists: HEAD comes with GET.
+std::string allowed(const std::map<std::string, handler, std::less<>>& methods) {
+  std::string out;
+  for (const auto& [method, h] : methods) {
+    if (!out.empty()) out += ", ";
+    out += method == "GET" ? "GET, HEAD" : method;
+  }
+  return out;
+}
+
+}  // namespace
+
+void router::add(std::string method, std::string path, handler h) {
+  exact_[std::move(path)][std::move(method)] = std::move(h);
+}
+
+void router::add_prefix(std::string method, std::string prefix, handler h) {
+  prefixes_[std::move(prefix)][std::move(method)] = std::move(h);
+}
+
+const router::methods* router::find(std::string_view path) const {
+  if (const auto found = exact_.find(path); found != exact_.end()) return &found->second;
+  // Among the prefixes of a path, the longest sorts last.
+  for (auto it = prefixes_.upper_bound(path); it != prefixes_.begin();) {
+    --it;
+    if (path.starts_with(it->first)) return &it->second;
+  }
+  return nullptr;
+}
+
+void router::operator()(request&& r, responder reply) const {
+  const methods* known = find(r.path);
+  if (!known) {
+    reply.send(error_response({ec::not_found, fmt::format("no route {}", r.path), {}}));
+    return;
+  }
+  const auto found = known->find(r.method == "HEAD" ? "GET" : std::string_view(r.method));
+  if (found == known->end()) {
+    const std::string allow = allowed(*known);
+    auto out = error_response(
+        {ec::method_not_allowed, fmt::format("{} takes {}, not {}", r.path, allow, r.method), {}});
+    out.headers.push_back({"Allow", allow});
+    reply.send(std::move(out));
+    return;
+  }
+  found->second(std::move(r), std::move(reply));
+}
+
+}  // namespace lp::net
