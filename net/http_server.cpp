@@ -125,7 +125,7 @@ http_counters http_server::impl::counters() const {
 }
 
 void http_server::impl::stop_accepting() {
-  if (stopped_) return;
+  if (stopped_ || threads_.empty()) return;  // nobody would run what is posted
   std::promise<void> done;
   auto closed = done.get_future();
   asio::post(acceptor_.get_executor(), [this, done = std::move(done)]() mutable {
