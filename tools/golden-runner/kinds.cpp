@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include "tools/golden-runner/kinds.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace lp::goldens {
+
+runner find_runner(std::string_view kind) {
+  static constexpr std::array<std::pair<std::string_view, runner>, 7> table = {{
+      {"math", run_math},
+      {"rng", run_rng},
+      {"safetensors", run_safetensors},
+      {"text_encoder", run_text_encoder},
+      {"tokenizer", run_tokenizer},
+      {"unet", run_unet},
+      {"vae", run_vae},
+  }};
+  const auto found = std::find_if(table.begin(), table.end(),
+                                  [&](const auto& entry) { return entry.first == kind; });
+  return found == table.end() ? nullptr : found->second;
+}
+
+}  // namespace lp::goldens

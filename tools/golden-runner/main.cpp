@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// lp-goldens: compares what the engine computes with recorded results of the Python libraries.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+#include <boost/json.hpp>
+
+#include "pipelines/engine/json_file.hpp"
+#include "runtime/base/clock.hpp"
+#include "tools/golden-runner/compare.hpp"
+#include "tools/golden-runner/kinds.hpp"
+
+namespace lp::goldens {
+namespace {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+
+struct verdict {
+  enum class state { passed, failed, todo } is = state::failed;
+  double worst = INFINITY;
+  std::string detail;
+};
+
+struct totals {
+  int passed = 0;
+  int failed = 0;
+  int todo = 0;
+};
+
+verdict failure(std::string why) {
+  return {verdict::state::failed, INFINITY, std::move(why)};
+}
+
+/// The worst tensor decides. A case that expects tensors which its kind's function does not know
+/// is not implemented as a whole, unless one that was computed is wrong.
+verdict judge(const golden_case& c, const answer& got) {
+  verdict out{verdict::state::passed, 0, "exact"};
+  double share = 0;
+  std::string unknown;
+  for (const auto& [name, expected] : c.expected()) {
+    const auto value = got.values.find(name);
+    if (value == got.values.end()) {
+      unknown = name;
+      continue;
+    }
+    const distance d = compare(value->second, expected);
+    if (!(d.share > share)) continue;
+    share = d.share;
+    out = {d.passed() ? verdict::state::passed : verdict::state::failed, d.worst,
+           fmt::format("{} {}, {:.3g} of the tolerance", name, d.where, d.share)};
+  }
+  if (out.is == verdict::state::passed && !unknown.empty()) {
+    return {verdict::state::todo, 0, fmt::format("no way to compute {}", unknown)};
+  }
+  return out;
+}
+
+verdict run_case(const fs::path& root, const json::object& entry, std::string_view kind) {
+  const runner run = find_runner(kind);
+  if (run == nullptr) return {verdict::state::todo, 0, fmt::format("kind {}", kind)};
+  try {
+    const auto c = golden_case::open(root, entry);
+    if (!c) return failure(c.error().message);
+    const auto got = run(*c);
+    if (!got) return failure(got.error().message);
+    if (!got->todo.empty()) return {verdict::state::todo, 0, got->todo};
+    return judge(*c, *got);
+  } catch (const c10::Error& e) {
+    return failure(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return failure(e.what());
+  }
+}
+
+void report(const std::string& name, const verdict& v, double ms, bool verbose, totals& sum) {
+  std::string detail = v.detail.substr(0, v.detail.find('\n'));
+  if (verbose) detail += fmt::format("; {:.0f} ms", ms);
+  switch (v.is) {
+    case verdict::state::passed:
+      ++sum.passed;
+      fmt::print("PASS {}{}\n", name, verbose ? fmt::format(" ({})", detail) : "");
+      break;
+    case verdict::state::todo:
+      ++sum.todo;
+      fmt::print("TODO {}{}\n", name, verbose ? fmt::format(" ({})", detail) : "");
+      break;
+    case verdict::state::failed:
+      ++sum.failed;
+      fmt::print("FAIL {} worst={:.3g} ({})\n", name, v.worst, detail);
+      break;
+  }
+  std::fflush(stdout);
+}
+
+/// The member as text, or "" where it is missing or no string.
+std::string member(const json::object& entry, std::string_view key) {
+  const json::value* value = entry.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+/// Python writes NaN and Infinity, which are no JSON, for statistics that nobody reads here: they
+/// become null.
+std::string without_python_numbers(std::string_view text) {
+  constexpr std::array<std::string_view, 3> names = {"NaN", "Infinity", "-Infinity"};
+  std::string out;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto name = std::find_if(names.begin(), names.end(), [&](std::string_view n) {
+      return !in_string && text.substr(i).starts_with(n);
+    });
+    if (name != names.end()) {
+      out += "null";
+      i += name->size() - 1;
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    if (text[i] == '\\' && i + 1 < text.size()) out += text[i++];
+    out += text[i];
+  }
+  return out;
+}
+
+result<json::value> read_manifest(const fs::path& path) {
+  const auto text = engine::read_text_file(path);
+  if (!text) return fail(text.error());
+  return engine::parse_json(without_python_numbers(*text), path);
+}
+
+void run_folder(const fs::path& root, bool verbose, totals& sum) {
+  const auto manifest = read_manifest(root / "manifest.json");
+  const json::object* top = manifest ? manifest->if_object() : nullptr;
+  const json::value* cases = top != nullptr ? top->if_contains("cases") : nullptr;
+  if (cases == nullptr || !cases->is_array()) {
+    const auto why =
+        manifest ? "manifest.json: expected a list \"cases\"" : manifest.error().message;
+    report(root.string(), failure(why), 0, verbose, sum);
+    return;
+  }
+  for (const json::value& value : cases->get_array()) {
+    const json::object* entry = value.if_object();
+    const std::string name = entry ? member(*entry, "name") : "";
+    const std::string kind = entry ? member(*entry, "kind") : "";
+    if (name.empty() || kind.empty()) {
+      report(name.empty() ? root.string() : name, failure("a case without a name or a kind"), 0,
+             verbose, sum);
+      continue;
+    }
+    const auto begin = clock::now();
+    const verdict v = run_case(root, *entry, kind);
+    report(name, v, to_ms(clock::now() - begin), verbose, sum);
+  }
+}
+
+constexpr const char* usage =
+    "usage: lp-goldens [--verbose] DIR...\n\n"
+    "Runs the cases of each folder's manifest.json and prints PASS, FAIL or TODO (not "
+    "implemented)\n"
+    "for each. --verbose adds the worst tensor and the time. Exits 0 if nothing failed.\n";
+
+int run(const std::vector<std::string>& arguments) {
+  bool verbose = false;
+  std::vector<fs::path> folders;
+  for (const std::string& argument : arguments) {
+    if (argument == "-h" || argument == "--help") {
+      fmt::print("{}", usage);
+      return 0;
+    }
+    if (argument == "-v" || argument == "--verbose") {
+      verbose = true;
+    } else {
+      folders.emplace_back(argument);
+    }
+  }
+  if (folders.empty()) {
+    fmt::print(stderr, "{}", usage);
+    return 2;
+  }
+  at::set_num_threads(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  const c10::InferenceMode no_gradients;
+  totals sum;
+  for (const fs::path& folder : folders) run_folder(folder, verbose, sum);
+  fmt::print("{} passed, {} failed, {} todo\n", sum.passed, sum.failed, sum.todo);
+  return sum.failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace lp::goldens
+
+int main(int count, char** values) {
+  try {
+    return lp::goldens::run({values + 1, values + count});
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "lp-goldens: {}\n", e.what());
+    return 1;
+  }
+}
