@@ -189,7 +189,6 @@ TEST(http_server, header_values_cannot_smuggle_headers) {
 TEST(http_server, many_clients_and_threads_at_once) {
   http_options options;
   options.threads = 3;
-  slot<bool> unused;
   running_server s(
       [](request&& r, responder reply) {
         std::thread([r = std::move(r), reply]() mutable { echo(std::move(r), reply); }).detach();
