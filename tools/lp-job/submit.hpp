@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include <boost/json/object.hpp>
+
+#include "runtime/base/clock.hpp"
+#include "runtime/base/error.hpp"
+#include "tools/lp-job/answer.hpp"
+
+namespace lp::job {
+
+/// Where a gateway is: "http://HOST:PORT", optionally with a path below which its routes lie.
+struct gateway_address {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string path;  ///< empty, or starting with "/" and not ending with it
+
+  std::string origin() const;  ///< "http://HOST:PORT"
+};
+
+/// ec::bad_config, with the expected form, for anything else.
+result<gateway_address> parse_url(const std::string& url);
+
+/// Posts the parameters and returns the answer's body, a JSON value. A refusal is an error with
+/// what the gateway said.
+result<boost::json::value> submit(const gateway_address& gateway, const std::string& pipeline,
+                                  const boost::json::object& params, const std::string& token,
+                                  time_point deadline);
+
+/// The bytes that a file's URL stands for.
+result<std::string> fetch(const gateway_address& gateway, const std::string& url,
+                          time_point deadline);
+
+}  // namespace lp::job
