@@ -36,8 +36,8 @@ ec code_of(unsigned status) {
 }  // namespace
 
 std::string gateway_address::origin() const {
-  const bool is_ipv6 = host.find(':') != std::string::npos;
-  return fmt::format(is_ipv6 ? "http://[{}]:{}" : "http://{}:{}", host, port);
+  if (host.find(':') == std::string::npos) return fmt::format("http://{}:{}", host, port);
+  return fmt::format("http://[{}]:{}", host, port);  // an IPv6 address
 }
 
 result<gateway_address> parse_url(const std::string& url) {
