@@ -1,3 +1,20 @@
-# The CUDA device layer: compiled wherever nvcc is found, needed nowhere.
+# The CUDA device layer: built wherever nvcc is found, needed nowhere. It links the CUDA runtime
+# statically, so that what is built here also starts on machines without a driver.
 function(lp_cuda_device_layer target)
+  set(folder ${CMAKE_SOURCE_DIR}/pipelines/engine/cuda/runtime)
+  if(LP_CUDA STREQUAL "ON")
+    find_package(CUDAToolkit REQUIRED)
+  elseif(LP_CUDA STREQUAL "AUTO")
+    find_package(CUDAToolkit QUIET)
+  elseif(NOT LP_CUDA STREQUAL "OFF")
+    message(FATAL_ERROR "LP_CUDA is \"${LP_CUDA}\": expected AUTO, ON or OFF")
+  endif()
+  if(TARGET CUDA::cudart_static)
+    message(STATUS "CUDA device layer: CUDA ${CUDAToolkit_VERSION}")
+    target_sources(${target} PRIVATE ${folder}/with_cuda.cpp)
+    target_link_libraries(${target} PRIVATE CUDA::cudart_static)
+  else()
+    message(STATUS "CUDA device layer: none")
+    target_sources(${target} PRIVATE ${folder}/without_cuda.cpp)
+  endif()
 endfunction()
