@@ -109,7 +109,7 @@ TEST_F(gateway, refusals_are_told_in_its_words) {
 TEST_F(gateway, the_program_saves_the_file_and_tells_the_story) {
   const fs::path file = fs::temp_directory_path() / ("lp_job_" + std::to_string(::getpid()));
   int code = -1;
-  const auto out = run_program("--out " + file.string() + " text-to-image --prompt x", code);
+  const auto out = run_program("text-to-image --prompt x --out " + file.string(), code);
   EXPECT_EQ(code, 0) << out;
   EXPECT_THAT(out, HasSubstr(file.string() + " (seed 7)"));
   EXPECT_THAT(out, HasSubstr("gateway -> worker"));

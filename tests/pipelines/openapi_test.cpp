@@ -86,7 +86,7 @@ TEST(openapi, says_what_the_reference_says_of_text_to_image) {
     missing_facts(reference.at_pointer(pointer), ours.at_pointer(pointer), pointer, missing);
     EXPECT_TRUE(missing.empty()) << testing::PrintToString(missing);
   }
-  const auto& properties = "/components/schemas/TextToImageParams/properties";
+  constexpr const char* properties = "/components/schemas/TextToImageParams/properties";
   const auto names = [&](const json::value& from) {
     std::vector<std::string> out;
     for (const auto& member : from.at_pointer(properties).as_object()) {

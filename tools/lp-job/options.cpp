@@ -36,7 +36,11 @@ const char* type_name(const pipelines::parameter& p) {
 std::string help_of(const pipelines::parameter& p) {
   std::string out = p.help;
   if (p.min && p.max) out += fmt::format(" From {} to {}.", *p.min, *p.max);
-  if (p.fallback && *p.fallback != "") out += " Default: " + json::serialize(*p.fallback) + ".";
+  if (p.fallback && p.fallback->is_double()) {
+    out += fmt::format(" Default: {}.", p.fallback->get_double());
+  } else if (p.fallback && *p.fallback != "") {
+    out += " Default: " + json::serialize(*p.fallback) + ".";
+  }
   return out;
 }
 
