@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// The seam to CAF: every name that differs between 0.17.6 and 1.x is here and nowhere else.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include <caf/actor_addr.hpp>
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/config.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+// CAF 1.x defines CAF_VERSION too (an octal value); only it has the _MAJOR macro.
+#if defined(CAF_VERSION_MAJOR)
+#error "CAF 1.x is prepared for in this file and not yet built against: see ARCHITECTURE.md"
+#endif
+
+namespace lp::actors {
+
+template <class Signature>
+struct signature;
+template <class R, class... Args>
+struct signature<R(Args...)> {
+  using type = typename caf::replies_to<Args...>::template with<R>;
+};
+template <class... Args>
+struct signature<void(Args...)> {
+  using type = caf::reacts_to<Args...>;
+};
+
+/// typed_actor<R(A...), void(B...)>: the notation of CAF 1.x.
+template <class... Signatures>
+using typed_actor = caf::typed_actor<typename signature<Signatures>::type...>;
+
+/// An actor's state. State structs derive from this: CAF 0.17.6 tries State(self) first, and C++20
+/// would let that initialise the first member of an aggregate.
+struct state_base {
+  state_base() = default;
+  state_base(const state_base&) = delete;
+  state_base& operator=(const state_base&) = delete;
+};
+
+template <class Self>
+auto& state(Self* self) {
+  return self->state;
+}
+
+template <class Self, class Handle, class... Ts>
+void send(Self* self, const Handle& to, Ts&&... xs) {
+  self->send(to, std::forward<Ts>(xs)...);
+}
+
+/// Sends from a thread that is no actor.
+template <class Handle, class... Ts>
+void anon_send(const Handle& to, Ts&&... xs) {
+  caf::anon_send(to, std::forward<Ts>(xs)...);
+}
+
+template <class Self, class Handle, class Duration, class... Ts>
+auto request(Self* self, const Handle& to, Duration timeout, Ts&&... xs) {
+  return self->request(to, timeout, std::forward<Ts>(xs)...);
+}
+
+template <class Self, class Handle, class Duration, class... Ts>
+void delayed_send(Self* self, const Handle& to, Duration delay, Ts&&... xs) {
+  self->delayed_send(to, delay, std::forward<Ts>(xs)...);
+}
+
+/// The running actor's own handle.
+template <class Self>
+caf::strong_actor_ptr own_handle(Self* self) {
+  return caf::strong_actor_ptr{self->ctrl()};
+}
+
+inline bool failed(const caf::error& e) {
+  return static_cast<bool>(e);
+}
+
+/// Monitors with a callback each, as 1.x has them. A member of the actor's state. One watch an
+/// actor; watching again replaces the callback.
+class monitors {
+ public:
+  using callback = std::function<void(const caf::error&)>;
+
+  template <class Self, class Handle>
+  void watch(Self* self, const Handle& whom, callback f) {
+    if (!installed_) {
+      installed_ = true;
+      self->set_down_handler([this](caf::down_msg& down) { fire(down); });
+    }
+    const auto address = caf::actor_cast<caf::actor_addr>(whom);
+    const bool known = callbacks_.count(address) > 0;
+    callbacks_[address] = std::move(f);
+    if (!known) self->monitor(whom);
+  }
+
+  template <class Self, class Handle>
+  void forget(Self* self, const Handle& whom) {
+    if (callbacks_.erase(caf::actor_cast<caf::actor_addr>(whom)) > 0) self->demonitor(whom);
+  }
+
+ private:
+  void fire(caf::down_msg& down) {
+    const auto found = callbacks_.find(down.source);
+    if (found == callbacks_.end()) return;
+    const callback f = std::move(found->second);
+    callbacks_.erase(found);
+    f(down.reason);
+  }
+
+  bool installed_ = false;
+  std::map<caf::actor_addr, callback> callbacks_;
+};
+
+}  // namespace lp::actors

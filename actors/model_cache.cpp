@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "actors/model_cache.hpp"
+
+#include <map>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "actors/errors.hpp"
+#include "actors/model_shelf.hpp"
+#include "net/wire/convert.hpp"
+#include "pipelines/model.hpp"
+#include "runtime/base/log.hpp"
+
+namespace lp::actors {
+
+namespace {
+
+using promise = caf::typed_response_promise<model_lease>;
+
+struct cache_state : state_base {
+  static inline const char* name = "model_cache";
+  model_cache_options options;
+  gpu_worker_actor owner;
+  model_shelf shelf{0};
+  std::map<std::string, std::vector<promise>> waiting;
+};
+
+using self_ptr = model_cache_actor::stateful_pointer<cache_state>;
+
+// A lease unpins by message when its last copy goes, on whatever thread that happens.
+model_lease make_lease(self_ptr self, const std::string& id, const model_lease& model) {
+  const caf::actor_addr cache = self->address();
+  return {model.get(), [model, cache, id](pipelines::model*) {
+            if (const auto to = caf::actor_cast<caf::strong_actor_ptr>(cache)) {
+              anon_send(caf::actor_cast<model_cache_actor>(to), release_atom_v, id);
+            }
+          }};
+}
+
+void tell_owner(self_ptr self) {
+  const model_shelf& shelf = state(self).shelf;
+  send(self, state(self).owner, warm_atom_v, shelf.warm(), shelf.bytes());
+}
+
+// Loading blocks for seconds to minutes: it has a thread of its own, so that the cache answers.
+void start_load(self_ptr self, const std::string& id) {
+  const auto load = state(self).options.load;
+  const model_cache_actor cache = self;
+  self->system().spawn<caf::detached>([load, cache, id](caf::event_based_actor* loader) {
+    const time_point start = clock::now();
+    const result<model_lease> loaded = load(id);
+    if (loaded) {
+      log::info("model_cache", "loaded {} in {:.0f} ms", id, to_ms(clock::now() - start));
+      loader->send(cache, loaded_atom_v, id, *loaded, std::string{});
+    } else {
+      loader->send(cache, loaded_atom_v, id, model_lease{},
+                   wire::to_wire(loaded.error()).SerializeAsString());
+    }
+  });
+}
+
+caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
+  cache_state& s = state(self);
+  auto decision = s.shelf.acquire(id, s.options.estimate(id));
+  if (!decision) return to_caf(decision.error());
+  using next = model_shelf::decision::next;
+  if (decision->what == next::use) return make_lease(self, id, decision->model);
+  for (const std::string& out : decision->evicted) {
+    log::info("model_cache", "{}: dropped {} to make room for {}", s.options.node, out, id);
+  }
+  auto p = self->make_response_promise<model_lease>();
+  s.waiting[id].push_back(p);
+  if (decision->what == next::load) {
+    start_load(self, id);
+    if (!decision->evicted.empty()) tell_owner(self);
+  }
+  return p;
+}
+
+void finish_load(self_ptr self, const std::string& id, const model_lease& model,
+                 const std::string& reason) {
+  cache_state& s = state(self);
+  std::vector<promise> waiting = std::move(s.waiting[id]);
+  s.waiting.erase(id);
+  if (!model) {
+    wire::Error why;
+    why.ParseFromString(reason);
+    log::error("model_cache", "{}: cannot load {}: {}", s.options.node, id, why.message());
+    s.shelf.load_failed(id);
+    const error e{ec::load_failed, fmt::format("cannot load {}: {}", id, why.message()), {}};
+    for (promise& p : waiting) p.deliver(to_caf(e));
+    return;
+  }
+  s.shelf.loaded(id, model, model->bytes(), static_cast<unsigned>(waiting.size()));
+  for (promise& p : waiting) p.deliver(make_lease(self, id, model));
+  tell_owner(self);
+}
+
+}  // namespace
+
+model_cache_actor spawn_model_cache(caf::actor_system& system, caf::strong_actor_ptr owner,
+                                    model_cache_options options) {
+  return system.spawn([owner, options](self_ptr self) -> model_cache_actor::behavior_type {
+    state(self).owner = caf::actor_cast<gpu_worker_actor>(owner);
+    state(self).shelf = model_shelf(options.budget);
+    state(self).options = options;
+    return {
+        [self](acquire_atom, const std::string& id) { return acquire(self, id); },
+        [self](release_atom, const std::string& id) { state(self).shelf.release(id); },
+        [self](loaded_atom, const std::string& id, const model_lease& model,
+               const std::string& reason) { finish_load(self, id, model, reason); },
+    };
+  });
+}
+
+}  // namespace lp::actors

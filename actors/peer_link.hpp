@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Keeps one connection to an orchestrator alive and tells its owner when it comes and goes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "actors/protocol.hpp"
+
+namespace lp::actors {
+
+/// An address as configured.
+struct endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct peer_link_options {
+  std::string peer;  ///< name of the orchestrator that must answer there; empty: any
+  /// Asked before each try, since a node of the same process may come back on another port.
+  std::function<endpoint()> address;
+  wire::Hello hello;  ///< who we are
+  bool tls = false;
+};
+
+/// Connects asynchronously (a blocking connect to a silent host never returns), exchanges hello,
+/// then sends `owner` (link_up_atom, name, orchestrator) and, when the far side is gone,
+/// (link_down_atom, name); tries again for ever with exponential back-off and jitter, 50 ms to 2 s.
+caf::actor spawn_peer_link(caf::actor_system& system, caf::actor owner, peer_link_options options);
+
+}  // namespace lp::actors

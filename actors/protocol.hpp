@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// What the actors say to each other. Bodies are Protobuf (net/wire/cluster.proto).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/type_id.hpp>
+
+#include "actors/caf_compat.hpp"
+#include "actors/wire_body.hpp"
+#include "net/wire/cluster.pb.h"
+#include "runtime/base/clock.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::pipelines {
+class model;
+}
+
+namespace lp::actors {
+
+/// Raised when a message's meaning changes; peers of another version are refused in hello.
+constexpr std::uint32_t protocol_version = 1;
+
+using hello = body<wire::Hello>;
+using announcement = body<wire::Announcement>;
+using worker_state = body<wire::WorkerState>;
+using job_request = body<wire::JobRequest>;
+using job_result = body<wire::JobResult>;
+using chunk_request = body<wire::ChunkRequest>;
+using chunk = body<wire::Chunk>;
+
+/// A job as the HTTP side hands it to the gateway of its own node. `done` is called exactly once,
+/// from an actor's thread, and must not block.
+struct submission {
+  wire::JobRequest request;
+  time_point deadline;
+  std::function<void(result<wire::JobResult>)> done;
+};
+using submission_ptr = std::shared_ptr<submission>;
+
+/// A look at what the gateway knows; `done` as in submission.
+struct gateway_view {
+  std::vector<wire::Announcement> orchestrators;
+  std::size_t jobs = 0;  ///< submitted and not yet answered
+};
+struct view_query {
+  std::function<void(gateway_view)> done;
+};
+using view_query_ptr = std::shared_ptr<view_query>;
+
+/// What the model cache hands out: the model, pinned until the last copy is dropped.
+using model_lease = std::shared_ptr<pipelines::model>;
+
+/// Told when a node has nothing left to do.
+struct drained {
+  std::function<void()> done;
+};
+using drained_ptr = std::shared_ptr<drained>;
+
+}  // namespace lp::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::submission_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::view_query_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::model_lease)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::drained_ptr)
+
+CAF_BEGIN_TYPE_ID_BLOCK(lp_actors, first_custom_type_id)
+
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::hello))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::announcement))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::worker_state))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::job_request))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::job_result))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::chunk_request))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::chunk))
+
+CAF_ADD_ATOM(lp_actors, lp::actors, hello_atom, "hello")
+CAF_ADD_ATOM(lp_actors, lp::actors, watch_atom, "watch")
+CAF_ADD_ATOM(lp_actors, lp::actors, announce_atom, "announce")
+CAF_ADD_ATOM(lp_actors, lp::actors, peer_up_atom, "peerUp")
+CAF_ADD_ATOM(lp_actors, lp::actors, peer_down_atom, "peerDown")
+CAF_ADD_ATOM(lp_actors, lp::actors, link_up_atom, "linkUp")
+CAF_ADD_ATOM(lp_actors, lp::actors, link_down_atom, "linkDown")
+CAF_ADD_ATOM(lp_actors, lp::actors, worker_atom, "worker")
+CAF_ADD_ATOM(lp_actors, lp::actors, submit_atom, "submit")
+CAF_ADD_ATOM(lp_actors, lp::actors, run_atom, "run")
+CAF_ADD_ATOM(lp_actors, lp::actors, cancel_atom, "cancelJob")
+CAF_ADD_ATOM(lp_actors, lp::actors, read_atom, "read")
+CAF_ADD_ATOM(lp_actors, lp::actors, view_atom, "view")
+CAF_ADD_ATOM(lp_actors, lp::actors, drain_atom, "drain")
+CAF_ADD_ATOM(lp_actors, lp::actors, step_atom, "step")
+CAF_ADD_ATOM(lp_actors, lp::actors, acquire_atom, "acquire")
+CAF_ADD_ATOM(lp_actors, lp::actors, release_atom, "release")
+CAF_ADD_ATOM(lp_actors, lp::actors, loaded_atom, "loaded")
+CAF_ADD_ATOM(lp_actors, lp::actors, warm_atom, "warm")
+
+CAF_END_TYPE_ID_BLOCK(lp_actors)
+
+namespace lp::actors {
+
+/// Published by an orchestrator node; gateways and workers speak to it.
+using orchestrator_actor = typed_actor<
+    // Who are you? The answer is this node's own hello; a stranger is refused with bad_request.
+    hello(hello_atom, hello),
+    // Sends every announcement from now on to the given directory_actor, the present one at once.
+    void(watch_atom, caf::strong_actor_ptr),
+    // A worker joins, or says what changed. The handle is its gpu_worker_actor.
+    void(worker_atom, worker_state, caf::strong_actor_ptr),
+    // Runs a job; busy, gone, load_failed, draining are refusals that another node may answer.
+    job_result(run_atom, job_request),
+    // The sender no longer wants the job of that id.
+    void(cancel_atom, std::string),
+    // Part of a result that is too large for one message.
+    chunk(read_atom, chunk_request),
+    // Takes no more jobs; tells when none is left. Local.
+    void(drain_atom, drained_ptr),
+    // To itself: an announcement is due; look for jobs whose time is over.
+    void(announce_atom), void(caf::tick_atom)>;
+
+/// One device and its warm models.
+using gpu_worker_actor = typed_actor<
+    job_result(run_atom, job_request), void(cancel_atom, std::string),
+    chunk(read_atom, chunk_request),
+    // One bounded piece of work of one of the running jobs; sent by the worker to itself.
+    void(step_atom),
+    // From its peer_link: the orchestrator of that name is there, or no longer.
+    void(link_up_atom, std::string, caf::strong_actor_ptr), void(link_down_atom, std::string),
+    // From its model_cache: the models that are warm now, and their bytes.
+    void(warm_atom, std::vector<std::string>, std::uint64_t), void(drain_atom, drained_ptr)>;
+
+/// Loads models and keeps them; one a worker.
+using model_cache_actor = typed_actor<
+    // The model of that id, loaded if need be. All local.
+    model_lease(acquire_atom, std::string),
+    // A lease was dropped.
+    void(release_atom, std::string),
+    // A load ended well (model, milliseconds) or not (empty, the reason as wire::Error bytes).
+    void(loaded_atom, std::string, model_lease, std::string)>;
+
+/// Knows the orchestrators that a gateway was told of.
+using directory_actor = typed_actor<void(announce_atom, announcement),
+                                    void(link_up_atom, std::string, caf::strong_actor_ptr),
+                                    void(link_down_atom, std::string)>;
+
+/// Takes jobs from the HTTP side of its node and sends each to an orchestrator.
+using gateway_actor = typed_actor<
+    void(submit_atom, submission_ptr), void(cancel_atom, std::string),
+    // From the directory: an orchestrator's present state, with its handle; or that it went away.
+    void(peer_up_atom, announcement, caf::strong_actor_ptr), void(peer_down_atom, std::string),
+    void(view_atom, view_query_ptr), void(drain_atom, drained_ptr)>;
+
+}  // namespace lp::actors
