@@ -60,7 +60,7 @@ void send(Self* self, const Handle& to, Ts&&... xs) {
 
 /// Sends from a thread that is no actor.
 template <class Handle, class... Ts>
-void anon_send(const Handle& to, Ts&&... xs) {
+void post(const Handle& to, Ts&&... xs) {
   caf::anon_send(to, std::forward<Ts>(xs)...);
 }
 

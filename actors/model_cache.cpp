@@ -33,7 +33,7 @@ model_lease make_lease(self_ptr self, const std::string& id, const model_lease& 
   const caf::actor_addr cache = self->address();
   return {model.get(), [model, cache, id](pipelines::model*) {
             if (const auto to = caf::actor_cast<caf::strong_actor_ptr>(cache)) {
-              anon_send(caf::actor_cast<model_cache_actor>(to), release_atom_v, id);
+              post(caf::actor_cast<model_cache_actor>(to), release_atom_v, id);
             }
           }};
 }
@@ -43,13 +43,23 @@ void tell_owner(self_ptr self) {
   send(self, state(self).owner, warm_atom_v, shelf.warm(), shelf.bytes());
 }
 
+using loader_fn = std::function<result<model_lease>(const std::string&)>;
+
+result<model_lease> guarded(const loader_fn& load, const std::string& id) {
+  try {
+    return load(id);
+  } catch (const std::exception& e) {
+    return fail(ec::load_failed, e.what());
+  }
+}
+
 // Loading blocks for seconds to minutes: it has a thread of its own, so that the cache answers.
 void start_load(self_ptr self, const std::string& id) {
   const auto load = state(self).options.load;
   const model_cache_actor cache = self;
   self->system().spawn<caf::detached>([load, cache, id](caf::event_based_actor* loader) {
     const time_point start = clock::now();
-    const result<model_lease> loaded = load(id);
+    const result<model_lease> loaded = guarded(load, id);
     if (loaded) {
       log::info("model_cache", "loaded {} in {:.0f} ms", id, to_ms(clock::now() - start));
       loader->send(cache, loaded_atom_v, id, *loaded, std::string{});

@@ -11,8 +11,8 @@
 namespace lp::actors {
 
 struct model_cache_options {
-  std::string node;                 ///< for log lines
-  std::uint64_t budget = 0;         ///< bytes that warm models may hold together
+  std::string node;          ///< for log lines
+  std::uint64_t budget = 0;  ///< bytes that warm models may hold together
   /// Loads the model of that id; called on a thread of its own; may take minutes.
   std::function<result<model_lease>(const std::string& id)> load;
   /// Bytes that loading the model is thought to take.

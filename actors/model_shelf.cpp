@@ -23,8 +23,8 @@ result<model_shelf::decision> model_shelf::acquire(const std::string& id, std::u
   d.what = decision::next::load;
   d.evicted = make_room(budget_ - expected, id);
   if (bytes() + expected > budget_) {
-    return fail(ec::busy, fmt::format("models in use leave no room for {} ({})", id,
-                                      human_bytes(expected)));
+    return fail(ec::busy,
+                fmt::format("models in use leave no room for {} ({})", id, human_bytes(expected)));
   }
   slots_[id].bytes = expected;
   return d;
@@ -40,7 +40,9 @@ std::vector<std::string> model_shelf::loaded(const std::string& id, model_ptr mo
   return make_room(budget_, id);
 }
 
-void model_shelf::load_failed(const std::string& id) { slots_.erase(id); }
+void model_shelf::load_failed(const std::string& id) {
+  slots_.erase(id);
+}
 
 void model_shelf::release(const std::string& id) {
   const auto it = slots_.find(id);

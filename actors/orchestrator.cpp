@@ -207,18 +207,19 @@ caf::result<chunk> read(self_ptr self, const chunk_request& r) {
 caf::result<hello> greet(self_ptr self, const hello& theirs) {
   const wire::Hello& ours = state(self).options.hello;
   if (theirs->cluster() != ours.cluster() || theirs->protocol() != ours.protocol()) {
-    return to_caf({ec::bad_request,
-                   fmt::format("this is cluster {} with protocol {}, not {} with {}",
-                               ours.cluster(), ours.protocol(), theirs->cluster(),
-                               theirs->protocol()),
-                   {}});
+    return to_caf(
+        {ec::bad_request,
+         fmt::format("this is cluster {} with protocol {}, not {} with {}", ours.cluster(),
+                     ours.protocol(), theirs->cluster(), theirs->protocol()),
+         {}});
   }
   return hello(ours);
 }
 
 void expire(self_ptr self) {
   for (const std::string& id : state(self).pool.expire(clock::now())) {
-    answer(self, id, fail(ec::deadline_exceeded, "the job's time was over before a worker was free"));
+    answer(self, id,
+           fail(ec::deadline_exceeded, "the job's time was over before a worker was free"));
   }
   self->delayed_send(self, expiry_tick, caf::tick_atom_v);
 }

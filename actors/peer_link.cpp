@@ -5,9 +5,9 @@
 #include <random>
 #include <set>
 
+#include <fmt/core.h>
 #include <caf/io/middleman.hpp>
 #include <caf/openssl/manager.hpp>
-#include <fmt/core.h>
 
 #include "actors/errors.hpp"
 #include "runtime/base/log.hpp"

@@ -101,4 +101,16 @@ result<std::vector<catalogue_entry>> scan_models(
   return entries;
 }
 
+std::uint64_t weight_bytes(const std::filesystem::path& folder) {
+  std::uint64_t sum = 0;
+  std::error_code bad;
+  std::filesystem::recursive_directory_iterator it(folder, bad);
+  for (; !bad && it != std::filesystem::recursive_directory_iterator(); it.increment(bad)) {
+    if (it->path().extension() != ".safetensors") continue;
+    const std::uintmax_t size = it->file_size(bad);
+    if (!bad) sum += size;
+  }
+  return sum;
+}
+
 }  // namespace lp::pipelines

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -25,5 +26,9 @@ struct catalogue_entry {
 /// that is not there is ec::bad_config naming it. An empty `models_dir` means none.
 result<std::vector<catalogue_entry>> scan_models(
     const std::filesystem::path& models_dir, const std::map<std::string, std::string>& defaults);
+
+/// Bytes of all .safetensors files below a model folder: what loading it is thought to take. 0 for
+/// an empty path.
+std::uint64_t weight_bytes(const std::filesystem::path& folder);
 
 }  // namespace lp::pipelines

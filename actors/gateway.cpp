@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include "actors/gateway.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "actors/blob_fetch.hpp"
+#include "actors/errors.hpp"
+#include "actors/selection.hpp"
+#include "runtime/base/log.hpp"
+
+namespace lp::actors {
+
+namespace {
+
+// An orchestrator answers by the deadline it was given; the margin lets that answer arrive.
+constexpr milliseconds answer_margin{400};
+
+struct gateway_job {
+  submission_ptr what;
+  std::set<std::string> tried;
+  std::string node;      ///< where it is now
+  unsigned attempt = 0;  ///< answers of earlier attempts are ignored
+  error last;            ///< the latest refusal
+  wire::JobResult result;
+  unsigned fetching = 0;  ///< files still being pulled
+};
+
+struct gateway_state : state_base {
+  static inline const char* name = "gateway";
+  gateway_options options;
+  selection peers;
+  std::map<std::string, orchestrator_actor> handles;
+  std::map<std::string, gateway_job> jobs;
+  bool draining = false;
+  drained_ptr drained;  ///< told once, when the last job is answered
+};
+
+using self_ptr = gateway_actor::stateful_pointer<gateway_state>;
+
+void answer(self_ptr self, const std::string& id, result<wire::JobResult> outcome) {
+  gateway_state& s = state(self);
+  const auto it = s.jobs.find(id);
+  if (it == s.jobs.end()) return;
+  const gateway_job job = std::move(it->second);
+  s.jobs.erase(it);
+  s.peers.finished(job.node);
+  if (outcome) {
+    // Each hop added itself on the way back.
+    auto& route = *outcome->mutable_route();
+    route.Add(std::string(s.options.node));
+    std::reverse(route.begin(), route.end());
+  } else {
+    log::info("gateway", "job {}: {}", id, render(outcome.error()));
+  }
+  job.what->done(std::move(outcome));
+  if (s.drained && s.jobs.empty()) std::exchange(s.drained, nullptr)->done();
+}
+
+void try_next(self_ptr self, const std::string& id);
+
+void refused(self_ptr self, const std::string& id, unsigned attempt, error why) {
+  gateway_state& s = state(self);
+  const auto it = s.jobs.find(id);
+  if (it == s.jobs.end() || it->second.attempt != attempt) return;
+  if (!worth_another_node(why.code)) return answer(self, id, fail(std::move(why)));
+  log::info("gateway", "job {} at {}: {}", id, it->second.node, render(why));
+  s.peers.finished(it->second.node);
+  it->second.node.clear();
+  it->second.last = std::move(why);
+  try_next(self, id);
+}
+
+// The node is connected: when it goes, peer_down() starts another attempt before anything else.
+void fetch(self_ptr self, const std::string& id, unsigned attempt, int index) {
+  gateway_state& s = state(self);
+  gateway_job& job = s.jobs.at(id);
+  const wire::Media& file = job.result.media(index);
+  const auto fetcher = spawn_blob_fetch(self->system(), s.handles.at(job.node), file.blob(),
+                                        file.size(), job.what->deadline);
+  ++job.fetching;
+  request(self, fetcher, remaining(job.what->deadline) + answer_margin, read_atom_v)
+      .then(
+          [self, id, attempt, index](std::string& bytes) {
+            const auto it = state(self).jobs.find(id);
+            if (it == state(self).jobs.end() || it->second.attempt != attempt) return;
+            wire::Media& pulled = *it->second.result.mutable_media(index);
+            pulled.set_data(std::move(bytes));
+            pulled.clear_blob();
+            if (--it->second.fetching == 0) answer(self, id, std::move(it->second.result));
+          },
+          [self, id, attempt](const caf::error& e) {
+            refused(self, id, attempt, from_caf(e, "reading the result"));
+          });
+}
+
+void arrived(self_ptr self, const std::string& id, unsigned attempt, wire::JobResult& r) {
+  const auto it = state(self).jobs.find(id);
+  if (it == state(self).jobs.end() || it->second.attempt != attempt) return;
+  it->second.result = std::move(r);
+  for (int i = 0; i < it->second.result.media_size(); ++i) {
+    if (!it->second.result.media(i).blob().empty()) fetch(self, id, attempt, i);
+  }
+  if (it->second.fetching == 0) answer(self, id, std::move(it->second.result));
+}
+
+error no_candidate(const gateway_job& job, error why) {
+  if (job.tried.empty()) return why;
+  return {ec::unavailable,
+          fmt::format("no orchestrator is left for the job after {} tries; the last said: {}",
+                      job.tried.size(), render(job.last)),
+          {}};
+}
+
+void try_next(self_ptr self, const std::string& id) {
+  gateway_state& s = state(self);
+  gateway_job& job = s.jobs.at(id);
+  wire::JobRequest& r = job.what->request;
+  const milliseconds left = remaining(job.what->deadline);
+  if (left.count() == 0) {
+    return answer(self, id, fail(ec::deadline_exceeded, "the job's time is over"));
+  }
+  auto next = s.peers.pick(r.pipeline(), r.model(), job.tried);
+  if (!next) return answer(self, id, fail(no_candidate(job, std::move(next.error()))));
+  job.node = next->node;
+  job.tried.insert(job.node);
+  const unsigned attempt = ++job.attempt;
+  s.peers.started(job.node);
+  wire::JobRequest sent = r;
+  sent.set_model(next->model);
+  sent.set_attempt(attempt);
+  sent.set_budget_ms(static_cast<std::uint32_t>(left.count()));
+  request(self, s.handles.at(job.node), left + answer_margin, run_atom_v,
+          job_request(std::move(sent)))
+      .then([self, id, attempt](job_result& done) { arrived(self, id, attempt, done.value); },
+            [self, id, attempt](const caf::error& e) {
+              refused(self, id, attempt, from_caf(e, "the orchestrator"));
+            });
+}
+
+void submit(self_ptr self, const submission_ptr& what) {
+  gateway_state& s = state(self);
+  if (s.draining) return what->done(fail(ec::draining, "the gateway is stopping"));
+  if (s.jobs.size() >= s.options.max_jobs) {
+    return what->done(
+        fail(ec::busy, fmt::format("the gateway has {} jobs under way", s.jobs.size())));
+  }
+  const std::string id = what->request.id();
+  s.jobs[id].what = what;
+  try_next(self, id);
+}
+
+void cancel(self_ptr self, const std::string& id) {
+  gateway_state& s = state(self);
+  const auto it = s.jobs.find(id);
+  if (it == s.jobs.end()) return;
+  if (const auto h = s.handles.find(it->second.node); h != s.handles.end()) {
+    send(self, h->second, cancel_atom_v, id);
+  }
+  answer(self, id, fail(ec::cancelled, "the client went away"));
+}
+
+void peer_down(self_ptr self, const std::string& node) {
+  gateway_state& s = state(self);
+  s.peers.remove(node);
+  s.handles.erase(node);
+  std::vector<std::pair<std::string, unsigned>> there;
+  for (const auto& [id, job] : s.jobs) {
+    if (job.node == node) there.emplace_back(id, job.attempt);
+  }
+  for (const auto& [id, attempt] : there) {
+    refused(self, id, attempt, {ec::gone, fmt::format("orchestrator {} went away", node), {}});
+  }
+}
+
+}  // namespace
+
+gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) {
+  return system.spawn([options](self_ptr self) -> gateway_actor::behavior_type {
+    state(self).options = options;
+    return {
+        [self](submit_atom, const submission_ptr& what) { submit(self, what); },
+        [self](cancel_atom, const std::string& id) { cancel(self, id); },
+        [self](peer_up_atom, const announcement& a, const caf::strong_actor_ptr& handle) {
+          state(self).handles.insert_or_assign(a->node(),
+                                               caf::actor_cast<orchestrator_actor>(handle));
+          state(self).peers.update(a.value);
+        },
+        [self](peer_down_atom, const std::string& node) { peer_down(self, node); },
+        [self](view_atom, const view_query_ptr& query) {
+          query->done({state(self).peers.list(), state(self).jobs.size()});
+        },
+        [self](drain_atom, const drained_ptr& done) {
+          state(self).draining = true;
+          state(self).drained = done;
+          if (state(self).jobs.empty()) std::exchange(state(self).drained, nullptr)->done();
+        },
+    };
+  });
+}
+
+}  // namespace lp::actors

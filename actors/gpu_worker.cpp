@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+#include "actors/gpu_worker.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <fmt/core.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "actors/errors.hpp"
+#include "actors/model_cache.hpp"
+#include "actors/run_queue.hpp"
+#include "net/media_store.hpp"
+#include "pipelines/description.hpp"
+#include "runtime/base/log.hpp"
+
+namespace lp::actors {
+
+namespace {
+
+// Results that nobody pulled are dropped after this time.
+constexpr std::chrono::minutes blob_life{5};
+constexpr std::uint64_t blob_budget = 1ULL << 30;
+// Loads are not bound to the job that asked first: the next one profits from them.
+constexpr std::chrono::minutes warm_up_timeout{30};
+
+struct active_job {
+  wire::JobRequest request;
+  time_point deadline;
+  time_point started;
+  double load_ms = 0;
+  caf::typed_response_promise<job_result> promise;
+  model_lease lease;
+};
+
+struct worker_state_t : state_base {
+  static inline const char* name = "gpu_worker";
+  gpu_worker_options options;
+  model_cache_actor cache;
+  caf::actor link;
+  orchestrator_actor orchestrator;
+  run_queue runs;
+  std::map<std::string, active_job> jobs;
+  net::media_store blobs{{blob_budget, 1024, blob_life}};
+  std::vector<std::string> warm;
+  std::uint64_t model_bytes = 0;
+  bool stepping = false;
+  bool draining = false;
+  drained_ptr drained;  ///< told once, when the last job is answered
+};
+
+using self_ptr = gpu_worker_actor::stateful_pointer<worker_state_t>;
+
+bool contains(const std::vector<std::string>& all, const std::string& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+worker_state present_state(self_ptr self) {
+  const worker_state_t& s = state(self);
+  wire::WorkerState w;
+  w.set_node(s.options.node);
+  w.set_device(s.options.device.name());
+  w.set_device_name(s.options.device_name);
+  w.set_memory_bytes(s.options.device_memory);
+  w.set_slots(s.options.slots);
+  w.set_running(static_cast<std::uint32_t>(s.jobs.size()));
+  w.set_model_bytes(s.model_bytes);
+  w.set_draining(s.draining);
+  for (const pipelines::catalogue_entry& m : s.options.models) {
+    wire::Offer& o = *w.add_offers();
+    o.set_pipeline(m.pipeline);
+    o.set_model(m.model);
+    o.set_is_default(m.is_default);
+    o.set_warm(contains(s.warm, m.model));
+  }
+  return w;
+}
+
+void tell_orchestrator(self_ptr self) {
+  if (state(self).orchestrator) {
+    send(self, state(self).orchestrator, worker_atom_v, present_state(self), own_handle(self));
+  }
+}
+
+void keep_stepping(self_ptr self) {
+  worker_state_t& s = state(self);
+  if (s.stepping || s.runs.empty()) return;
+  s.stepping = true;
+  send(self, self, step_atom_v);
+}
+
+// Moves a file of the output into the answer, or keeps it here if it is large.
+result<void> pack(self_ptr self, pipelines::media&& file, wire::Media& out) {
+  out.set_mime(file.mime);
+  out.set_seed(file.seed);
+  out.set_nsfw(file.nsfw);
+  out.set_width(file.width);
+  out.set_height(file.height);
+  out.set_size(file.data->size());
+  if (file.data->size() <= chunk_bytes) {
+    out.set_data(*file.data);
+    return {};
+  }
+  auto id = state(self).blobs.put(file.data, file.mime, clock::now());
+  if (!id) return fail(id.error());
+  out.set_blob(fmt::format("{}/{}", state(self).options.node, *id));
+  return {};
+}
+
+result<wire::JobResult> pack(self_ptr self, const active_job& job, pipelines::output&& done) {
+  wire::JobResult r;
+  r.set_id(job.request.id());
+  r.set_model(job.request.model());
+  r.set_units(done.units);
+  r.add_route(state(self).options.node);
+  if (!done.fields.empty()) r.set_fields_json(boost::json::serialize(done.fields));
+  for (std::string& note : done.notes) r.add_notes(std::move(note));
+  const auto add_stage = [&r](const std::string& name, double ms) {
+    wire::Stage& stage = *r.add_stages();
+    stage.set_name(name);
+    stage.set_ms(ms);
+  };
+  if (job.load_ms > 1) add_stage("load", job.load_ms);
+  for (const pipelines::stage_time& t : done.stages) add_stage(t.name, t.ms);
+  for (pipelines::media& file : done.files) {
+    if (auto packed = pack(self, std::move(file), *r.add_media()); !packed) {
+      return fail(packed.error());
+    }
+  }
+  return r;
+}
+
+void finish(self_ptr self, const std::string& id, result<pipelines::output> outcome) {
+  worker_state_t& s = state(self);
+  const auto it = s.jobs.find(id);
+  if (it == s.jobs.end()) return;
+  active_job job = std::move(it->second);
+  s.jobs.erase(it);
+  result<wire::JobResult> packed = fail(ec::internal, "unset");
+  if (outcome) {
+    packed = pack(self, job, std::move(*outcome));
+  } else {
+    packed = fail(std::move(outcome.error()));
+  }
+  if (packed) {
+    job.promise.deliver(job_result(std::move(*packed)));
+  } else {
+    job.promise.deliver(to_caf(packed.error()));
+  }
+  if (s.drained && s.jobs.empty()) std::exchange(s.drained, nullptr)->done();
+}
+
+result<std::unique_ptr<pipelines::run>> prepare(const active_job& job) {
+  boost::system::error_code bad;
+  boost::json::value params = boost::json::parse(job.request.params_json(), bad);
+  if (bad || !params.is_object()) {
+    return fail(ec::bad_request, "the job's parameters are not a JSON object");
+  }
+  pipelines::job_input input;
+  input.params = std::move(params.as_object());
+  for (const wire::Attachment& a : job.request.attachments()) {
+    input.attachments.push_back({a.field(), a.mime(), share(a.data())});
+  }
+  try {
+    return job.lease->start(input);
+  } catch (const std::exception& e) {
+    return fail(ec::pipeline_failed, e.what());
+  }
+}
+
+void begin(self_ptr self, const std::string& id, const model_lease& lease) {
+  worker_state_t& s = state(self);
+  const auto it = s.jobs.find(id);
+  if (it == s.jobs.end()) return;  // cancelled while its model was loading
+  active_job& job = it->second;
+  job.lease = lease;
+  job.load_ms = to_ms(clock::now() - job.started);
+  auto run = prepare(job);
+  if (!run) return finish(self, id, fail(std::move(run.error())));
+  s.runs.add(id, std::move(*run), job.deadline);
+  keep_stepping(self);
+}
+
+caf::result<job_result> accept(self_ptr self, const job_request& r) {
+  worker_state_t& s = state(self);
+  const std::string& node = s.options.node;
+  if (s.draining) return to_caf({ec::draining, fmt::format("worker {} is stopping", node), {}});
+  if (s.jobs.size() >= s.options.slots) {
+    return to_caf({ec::busy, fmt::format("worker {} has no free slot", node), {}});
+  }
+  const time_point now = clock::now();
+  active_job& job = s.jobs[r->id()];
+  job.request = r.value;
+  job.started = now;
+  job.deadline = now + milliseconds(r->budget_ms());
+  job.promise = self->make_response_promise<job_result>();
+  const std::string id = r->id();
+  request(self, s.cache, milliseconds(r->budget_ms()), acquire_atom_v, r->model())
+      .then([self, id](const model_lease& lease) { begin(self, id, lease); },
+            [self, id](const caf::error& e) {
+              finish(self, id, fail(from_caf(e, "loading the model")));
+            });
+  return job.promise;
+}
+
+void step(self_ptr self) {
+  worker_state_t& s = state(self);
+  s.stepping = false;
+  if (auto ended = s.runs.step(clock::now())) finish(self, ended->id, std::move(ended->outcome));
+  keep_stepping(self);
+}
+
+caf::result<chunk> read(self_ptr self, const chunk_request& r) {
+  const std::string id = r->blob().substr(r->blob().find('/') + 1);
+  const auto item = state(self).blobs.get(id, clock::now());
+  if (!item) return to_caf({ec::gone, "the result is no longer kept", {}});
+  const std::string& bytes = *item->data;
+  if (r->offset() > bytes.size() || r->length() > chunk_bytes) {
+    return to_caf({ec::bad_request, "the part asked for lies outside the result", {}});
+  }
+  wire::Chunk c;
+  c.set_offset(r->offset());
+  c.set_total(bytes.size());
+  c.set_data(bytes.data() + r->offset(),
+             std::min<std::size_t>(r->length(), bytes.size() - r->offset()));
+  return chunk(std::move(c));
+}
+
+model_cache_actor make_cache(self_ptr self) {
+  const gpu_worker_options& o = state(self).options;
+  model_cache_options c;
+  c.node = o.node;
+  c.budget = o.model_budget;
+  c.load = [entries = o.models, device = o.device](const std::string& id) -> result<model_lease> {
+    for (const pipelines::catalogue_entry& m : entries) {
+      if (m.model == id) return pipelines::find(m.pipeline)->load(m.folder, device);
+    }
+    return fail(ec::not_found, fmt::format("this worker does not offer {}", id));
+  };
+  c.estimate = [entries = o.models](const std::string& id) -> std::uint64_t {
+    for (const pipelines::catalogue_entry& m : entries) {
+      if (m.model == id) return pipelines::weight_bytes(m.folder);
+    }
+    return 0;
+  };
+  return spawn_model_cache(self->system(), own_handle(self), std::move(c));
+}
+
+void warm_up(self_ptr self) {
+  for (const std::string& id : state(self).options.warm) {
+    // The lease is dropped at once; the model stays until its room is needed.
+    request(self, state(self).cache, warm_up_timeout, acquire_atom_v, id)
+        .then([](const model_lease&) {},
+              [id](const caf::error& e) {
+                log::error("gpu_worker", "cannot warm up {}: {}", id,
+                           render(from_caf(e, "loading the model")));
+              });
+  }
+}
+
+void cancel(self_ptr self, const std::string& id) {
+  state(self).runs.cancel(id);
+  finish(self, id, fail(ec::cancelled, "the job was cancelled"));
+}
+
+void drain(self_ptr self, const drained_ptr& done) {
+  state(self).draining = true;
+  state(self).drained = done;
+  tell_orchestrator(self);
+  if (state(self).jobs.empty()) std::exchange(state(self).drained, nullptr)->done();
+}
+
+void start(self_ptr self) {
+  worker_state_t& s = state(self);
+  if (s.options.prepare_thread) s.options.prepare_thread();
+  s.cache = make_cache(self);
+  s.link = spawn_peer_link(self->system(), caf::actor_cast<caf::actor>(own_handle(self)),
+                           s.options.orchestrator);
+  // The helpers end with the worker.
+  self->link_to(s.cache);
+  self->link_to(s.link);
+  warm_up(self);
+}
+
+}  // namespace
+
+gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options options) {
+  return system.spawn<caf::detached>([options](self_ptr self) -> gpu_worker_actor::behavior_type {
+    state(self).options = options;
+    start(self);
+    return {
+        [self](run_atom, const job_request& r) { return accept(self, r); },
+        [self](cancel_atom, const std::string& id) { cancel(self, id); },
+        [self](read_atom, const chunk_request& r) { return read(self, r); },
+        [self](step_atom) { step(self); },
+        [self](link_up_atom, const std::string&, const caf::strong_actor_ptr& orchestrator) {
+          state(self).orchestrator = caf::actor_cast<orchestrator_actor>(orchestrator);
+          tell_orchestrator(self);
+        },
+        [self](link_down_atom, const std::string&) {
+          state(self).orchestrator = orchestrator_actor{};
+        },
+        [self](warm_atom, const std::vector<std::string>& warm, std::uint64_t bytes) {
+          state(self).warm = warm;
+          state(self).model_bytes = bytes;
+          tell_orchestrator(self);
+        },
+        [self](drain_atom, const drained_ptr& done) { drain(self, done); },
+    };
+  });
+}
+
+}  // namespace lp::actors

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "actors/peer_link.hpp"
+#include "actors/protocol.hpp"
+#include "pipelines/catalogue.hpp"
+#include "pipelines/device.hpp"
+
+namespace lp::actors {
+
+struct gpu_worker_options {
+  std::string node;
+  pipelines::device device;
+  std::string device_name;  ///< for a person
+  std::uint64_t device_memory = 0;
+  std::vector<pipelines::catalogue_entry> models;  ///< what this worker offers
+  std::vector<std::string> warm;                   ///< models to load at start and offer as warm
+  unsigned slots = 1;                              ///< jobs under way at once, stepped in turn
+  std::uint64_t model_budget = 0;                  ///< bytes for warm models
+  /// Called once on the worker's own thread before anything is computed there: thread counts of
+  /// the numeric libraries belong to a thread.
+  std::function<void()> prepare_thread;
+  peer_link_options orchestrator;
+};
+
+/// Spawns a worker on a thread of its own. It joins its orchestrator, loads models through its
+/// cache and steps the jobs it was given; results over 256 KiB wait here to be pulled in chunks.
+gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options options);
+
+/// Media up to this size travel inside the result; the rest is pulled in chunks of at most this
+/// size. Larger messages delay everything else on the connection.
+constexpr std::size_t chunk_bytes = 256 * 1024;
+
+}  // namespace lp::actors

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/cluster.hpp"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+namespace lp::runtime {
+
+namespace {
+
+template <class T>
+const T* by_name(const std::vector<T>& all, const std::string& name) {
+  const auto it = std::find_if(all.begin(), all.end(), [&](const T& x) { return x.name == name; });
+  return it == all.end() ? nullptr : &*it;
+}
+
+// In the order of starting: who is connected to comes before who connects.
+std::vector<std::string> names_in_order(const config& c) {
+  std::vector<std::string> out;
+  for (const auto& o : c.orchestrators) out.push_back(o.name);
+  for (const auto& w : c.workers) out.push_back(w.name);
+  for (const auto& g : c.gateways) out.push_back(g.name);
+  return out;
+}
+
+}  // namespace
+
+result<std::unique_ptr<cluster>> cluster::start(config c, const std::string& only) {
+  const std::vector<std::string> names = names_in_order(c);
+  if (!only.empty() && std::find(names.begin(), names.end(), only) == names.end()) {
+    return fail(ec::bad_config, fmt::format("there is no node \"{}\"; the file has: {}", only,
+                                            fmt::join(names, ", ")));
+  }
+  std::unique_ptr<cluster> out(new cluster(std::move(c)));
+  for (const std::string& name : names) {
+    if (!only.empty() && name != only) continue;
+    if (auto ok = out->start_node(name); !ok) return fail(ok.error());
+  }
+  return out;
+}
+
+cluster::~cluster() {
+  shut_down(clock::now());
+}
+
+node* cluster::find(const std::string& name) {
+  const auto it = nodes_.find(name);
+  return it == nodes_.end() ? nullptr : it->second.get();
+}
+
+void cluster::kill(const std::string& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    ports_.erase(name);
+  }
+  nodes_.erase(name);
+}
+
+result<void> cluster::start_node(const std::string& name) {
+  const address_book book = [this](const std::string& entry) { return look_up(entry); };
+  result<std::unique_ptr<node>> started = fail(ec::bad_config, "there is no node " + name);
+  if (const auto* o = by_name(config_.orchestrators, name)) {
+    started = start_orchestrator(config_, *o);
+  } else if (const auto* w = by_name(config_.workers, name)) {
+    started = start_worker(config_, *w, book);
+  } else if (const auto* g = by_name(config_.gateways, name)) {
+    started = start_gateway(config_, *g, book);
+  }
+  if (!started) return fail(started.error());
+  const std::lock_guard lock(mutex_);
+  ports_[name] = (*started)->where().port;
+  nodes_[name] = std::move(*started);
+  return {};
+}
+
+actors::endpoint cluster::look_up(const std::string& entry) {
+  const auto configured = resolve_orchestrator(config_, entry);
+  if (!configured) return {};
+  const std::lock_guard lock(mutex_);
+  const auto here = ports_.find(entry);
+  return {configured->host, here == ports_.end() ? configured->port : here->second};
+}
+
+bool cluster::shut_down(time_point deadline) {
+  bool drained = true;
+  // From where jobs come to where they go.
+  std::vector<std::string> order;
+  for (const auto& g : config_.gateways) order.push_back(g.name);
+  for (const auto& o : config_.orchestrators) order.push_back(o.name);
+  for (const auto& w : config_.workers) order.push_back(w.name);
+  for (const std::string& name : order) {
+    if (node* n = find(name)) drained = n->drain(deadline) && drained;
+  }
+  for (const std::string& name : order) {
+    if (node* n = find(name)) n->stop();
+  }
+  nodes_.clear();
+  return drained;
+}
+
+}  // namespace lp::runtime

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/core.h>
+
+#include "runtime/config_reader.hpp"
+
+namespace lp::runtime {
+
+namespace {
+
+// Carries what every part of the reading needs, and the first error of any part.
+struct reading {
+  std::string file;
+  std::filesystem::path folder;
+  config out;
+  std::map<std::string, std::string> names;  ///< node name -> role
+  std::map<std::string, std::string> ports;  ///< "host:port" -> node name
+
+  table_reader table(const toml::table& t, std::string path) const {
+    return table_reader(t, std::move(path), file);
+  }
+  std::filesystem::path resolve(const std::string& path) const {
+    return path.empty() ? std::filesystem::path() : (folder / path).lexically_normal();
+  }
+};
+
+std::string read_name(reading& r, table_reader& t, const std::string& role) {
+  std::string name = t.required_text("name");
+  if (name.find_first_of("/ \t:") != std::string::npos) {
+    t.mistake("name", "must hold no '/', ':' or space");
+  }
+  const auto [it, fresh] = r.names.emplace(name, role);
+  if (!fresh)
+    t.mistake("name", fmt::format("\"{}\" is already a {} of this file", name, it->second));
+  return name;
+}
+
+address read_address(reading& r, table_reader& t, const std::string& key, const std::string& node) {
+  const auto a = parse_address(t.required_text(key));
+  if (!a) {
+    t.mistake(key, a.error().message);
+    return {};
+  }
+  if (a->port != 0) {
+    const auto [it, fresh] = r.ports.emplace(a->text(), node);
+    if (!fresh) t.mistake(key, fmt::format("{} already listens on {}", it->second, a->text()));
+  }
+  return *a;
+}
+
+result<void> read_cluster(reading& r, const toml::table* table) {
+  if (table == nullptr) return {};
+  table_reader t = r.table(*table, "[cluster]");
+  r.out.cluster = t.text("id", r.out.cluster);
+  r.out.drain_timeout = t.time("drain_timeout", r.out.drain_timeout);
+  if (const toml::table* tls = t.table("tls")) {
+    table_reader x = r.table(*tls, "[cluster.tls]");
+    const std::pair<const char*, std::filesystem::path*> files[] = {
+        {"certificate", &r.out.tls.certificate},
+        {"key", &r.out.tls.key},
+        {"authority", &r.out.tls.authority}};
+    for (const auto& [key, path] : files) {
+      *path = r.resolve(x.required_text(key));
+      if (!std::filesystem::is_regular_file(*path)) {
+        x.mistake(key, fmt::format("there is no file {}", path->string()));
+      }
+    }
+    if (auto ok = x.finish(); !ok) return ok;
+  }
+  return t.finish();
+}
+
+result<void> read_models(reading& r, const toml::table* table) {
+  std::map<std::string, std::string> defaults;
+  if (table != nullptr) {
+    table_reader t = r.table(*table, "[models]");
+    r.out.models_dir = r.resolve(t.text("dir", {}));
+    if (!r.out.models_dir.empty() && !std::filesystem::is_directory(r.out.models_dir)) {
+      t.mistake("dir", fmt::format("there is no folder {}", r.out.models_dir.string()));
+    }
+    if (const toml::table* d = t.table("default")) {
+      table_reader x = r.table(*d, "[models.default]");
+      for (const auto& [key, value] : *d) {
+        const std::string pipeline(key.str());
+        if (pipelines::find(pipeline) == nullptr) x.mistake(pipeline, "is no pipeline");
+        defaults[pipeline] = x.required_text(pipeline);
+      }
+      if (auto ok = x.finish(); !ok) return ok;
+    }
+    if (auto ok = t.finish(); !ok) return ok;
+  }
+  auto found = pipelines::scan_models(r.out.models_dir, defaults);
+  if (!found) {
+    const auto line = table == nullptr ? 1 : table->source().begin.line;
+    return fail(ec::bad_config,
+                fmt::format("{}:{}: [models]: {}", r.file, line, found.error().message));
+  }
+  r.out.catalogue = std::move(*found);
+  r.out.default_models = std::move(defaults);
+  return {};
+}
+
+result<void> read_gateway(reading& r, const toml::table& table) {
+  table_reader t = r.table(table, "[[gateway]]");
+  gateway_config g;
+  g.name = read_name(r, t, "gateway");
+  g.http = read_address(r, t, "http", g.name);
+  g.orchestrators = t.texts("orchestrators");
+  if (g.orchestrators.empty()) t.mistake("orchestrators", "must name at least one");
+  g.tokens = t.texts("tokens");
+  g.job_timeout = t.time("job_timeout", g.job_timeout);
+  g.max_jobs = t.whole("max_jobs", g.max_jobs, 1, 100'000);
+  g.max_body = t.bytes("max_body", g.max_body);
+  g.media_bytes = t.bytes("media_bytes", g.media_bytes);
+  g.media_life = t.time("media_life", g.media_life);
+  r.out.gateways.push_back(std::move(g));
+  return t.finish();
+}
+
+result<void> read_orchestrator(reading& r, const toml::table& table) {
+  table_reader t = r.table(table, "[[orchestrator]]");
+  orchestrator_config o;
+  o.name = read_name(r, t, "orchestrator");
+  o.listen = read_address(r, t, "listen", o.name);
+  o.queue = t.whole("queue", o.queue, 1, 100'000);
+  o.price_per_unit = t.number("price_per_unit", o.price_per_unit, 0);
+  if (!o.listen.loopback() && !r.out.tls.enabled()) {
+    t.mistake("listen",
+              "beyond this host nodes speak mutual TLS only: set certificate, key and authority in "
+              "[cluster.tls]");
+  }
+  r.out.orchestrators.push_back(std::move(o));
+  return t.finish();
+}
+
+void check_models(reading& r, table_reader& t, const worker_config& w) {
+  const auto known = [&](const std::string& id) {
+    return std::any_of(r.out.catalogue.begin(), r.out.catalogue.end(),
+                       [&](const auto& m) { return m.model == id; });
+  };
+  for (const std::string& id : w.models) {
+    if (!known(id))
+      t.mistake("models", fmt::format("there is no model \"{}\" in [models] dir", id));
+  }
+  for (const std::string& id : w.warm) {
+    const bool offered =
+        w.models.empty() || std::find(w.models.begin(), w.models.end(), id) != w.models.end();
+    if (!known(id)) t.mistake("warm", fmt::format("there is no model \"{}\" in [models] dir", id));
+    if (!offered) t.mistake("warm", fmt::format("\"{}\" is not among this worker's models", id));
+  }
+}
+
+result<void> read_worker(reading& r, const toml::table& table) {
+  table_reader t = r.table(table, "[[worker]]");
+  worker_config w;
+  w.name = read_name(r, t, "worker");
+  w.orchestrator = t.required_text("orchestrator");
+  if (auto d = pipelines::parse_device(t.text("device", "cpu"))) {
+    w.device = *d;
+  } else {
+    t.mistake("device", d.error().message);
+  }
+  w.models = t.texts("models");
+  w.warm = t.texts("warm");
+  w.slots = t.whole("slots", w.slots, 1, 10'000);
+  w.memory = t.bytes("memory", w.memory);
+  check_models(r, t, w);
+  r.out.workers.push_back(std::move(w));
+  return t.finish();
+}
+
+// Names that point to another node are checked last, since nodes may stand in any order.
+result<void> check_references(const reading& r) {
+  const auto check = [&](const std::string& who, const std::string& entry) -> result<void> {
+    if (auto a = resolve_orchestrator(r.out, entry); !a) {
+      return fail(ec::bad_config, fmt::format("{}: {}: {}", r.file, who, a.error().message));
+    }
+    return {};
+  };
+  for (const gateway_config& g : r.out.gateways) {
+    for (const std::string& entry : g.orchestrators) {
+      if (auto ok = check("gateway " + g.name, entry); !ok) return ok;
+    }
+  }
+  for (const worker_config& w : r.out.workers) {
+    if (auto ok = check("worker " + w.name, w.orchestrator); !ok) return ok;
+  }
+  if (r.names.empty()) {
+    return fail(
+        ec::bad_config,
+        fmt::format("{}: names no node: add [[gateway]], [[orchestrator]] or [[worker]]", r.file));
+  }
+  return {};
+}
+
+using reader_of = result<void> (*)(reading&, const toml::table&);
+
+result<void> read_all(reading& r, const toml::table& root) {
+  table_reader t = r.table(root, "top level:");
+  r.out.log = t.text("log", r.out.log);
+  if (auto ok = read_cluster(r, t.table("cluster")); !ok) return ok;
+  if (auto ok = read_models(r, t.table("models")); !ok) return ok;
+  const std::pair<const char*, reader_of> roles[] = {
+      {"gateway", read_gateway}, {"orchestrator", read_orchestrator}, {"worker", read_worker}};
+  for (const auto& [key, read] : roles) {
+    for (const toml::table* table : t.tables(key)) {
+      if (auto ok = read(r, *table); !ok) return ok;
+    }
+  }
+  const char* const levels[] = {"debug", "info", "warn", "error", "off"};
+  if (std::find(std::begin(levels), std::end(levels), r.out.log) == std::end(levels)) {
+    t.mistake("log", "expected debug, info, warn, error or off");
+  }
+  if (auto ok = t.finish(); !ok) return ok;
+  return check_references(r);
+}
+
+}  // namespace
+
+std::string address::text() const {
+  const bool bare = host.find(':') == std::string::npos;
+  return bare ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+}
+
+bool address::loopback() const {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
+result<address> parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  address a;
+  if (colon != std::string::npos && colon > 0) {
+    a.host = text.substr(0, colon);
+    if (a.host.front() == '[' && a.host.back() == ']') a.host = a.host.substr(1, a.host.size() - 2);
+    const char* end = text.data() + text.size();
+    const auto [stop, bad] = std::from_chars(text.data() + colon + 1, end, a.port);
+    if (bad == std::errc{} && stop == end && colon + 1 < text.size()) return a;
+  }
+  return fail(ec::bad_config,
+              fmt::format("expected \"host:port\" such as \"127.0.0.1:9935\", not \"{}\"", text));
+}
+
+result<address> resolve_orchestrator(const config& c, const std::string& entry) {
+  for (const orchestrator_config& o : c.orchestrators) {
+    if (o.name == entry) return o.listen;
+  }
+  if (entry.find(':') != std::string::npos) return parse_address(entry);
+  return fail(
+      ec::bad_config,
+      fmt::format("there is no orchestrator \"{}\" in this file, and it is no host:port", entry));
+}
+
+result<config> parse_config(const std::string& text, const std::string& source_name,
+                            const std::filesystem::path& folder) {
+  reading r;
+  r.file = source_name;
+  r.folder = folder;
+  try {
+    const toml::table root = toml::parse(text, source_name);
+    if (auto ok = read_all(r, root); !ok) return fail(ok.error());
+  } catch (const toml::parse_error& e) {
+    return fail(ec::bad_config,
+                fmt::format("{}:{}: {}", source_name, e.source().begin.line, e.description()));
+  }
+  return std::move(r.out);
+}
+
+result<config> load_config(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) {
+    return fail(ec::bad_config, fmt::format("cannot read the configuration {}", file.string()));
+  }
+  return parse_config(text.str(), file.string(), file.parent_path());
+}
+
+}  // namespace lp::runtime

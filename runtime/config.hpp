@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The one configuration file of a cluster. examples/local.toml documents every key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipelines/catalogue.hpp"
+#include "pipelines/device.hpp"
+#include "runtime/base/clock.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::runtime {
+
+/// "127.0.0.1:9935"
+struct address {
+  std::string host;
+  std::uint16_t port = 0;  ///< 0: any free port
+
+  std::string text() const;
+  bool loopback() const;
+};
+
+/// Mutual TLS between the nodes; needed as soon as one listens beyond this host.
+struct tls_config {
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  std::filesystem::path authority;  ///< the one CA that signed every node's certificate
+
+  bool enabled() const { return !certificate.empty(); }
+};
+
+struct gateway_config {
+  std::string name;
+  address http;
+  std::vector<std::string> orchestrators;  ///< names of this file, or "host:port"
+  std::vector<std::string> tokens;         ///< accepted bearer tokens; empty: everybody
+  milliseconds job_timeout{300'000};
+  std::uint64_t max_jobs = 256;
+  std::uint64_t max_body = 16ULL << 20;
+  std::uint64_t media_bytes = 512ULL << 20;
+  milliseconds media_life{3'600'000};
+};
+
+struct orchestrator_config {
+  std::string name;
+  address listen;
+  std::uint64_t queue = 64;
+  double price_per_unit = 0;  ///< wei per billing unit
+};
+
+struct worker_config {
+  std::string name;
+  std::string orchestrator;  ///< a name of this file, or "host:port"
+  pipelines::device device;
+  std::vector<std::string> models;  ///< ids offered; empty: all that are found
+  std::vector<std::string> warm;    ///< loaded at start
+  std::uint64_t slots = 1;
+  std::uint64_t memory = 8ULL << 30;  ///< bytes for warm models
+};
+
+struct config {
+  std::string cluster = "local";
+  std::string log = "info";
+  milliseconds drain_timeout{20'000};
+  tls_config tls;
+  std::filesystem::path models_dir;
+  std::map<std::string, std::string> default_models;  ///< pipeline -> model id
+  std::vector<gateway_config> gateways;
+  std::vector<orchestrator_config> orchestrators;
+  std::vector<worker_config> workers;
+
+  /// What models_dir holds and the built-in pipelines.
+  std::vector<pipelines::catalogue_entry> catalogue;
+};
+
+/// Reads and checks a configuration. Relative paths are relative to the file's folder (`folder`
+/// for text). Every mistake is ec::bad_config: "FILE:LINE: key: what was expected".
+result<config> load_config(const std::filesystem::path& file);
+result<config> parse_config(const std::string& text, const std::string& source_name,
+                            const std::filesystem::path& folder);
+
+/// The effective configuration as TOML, every default spelt out.
+std::string to_toml(const config& c);
+
+/// "host:port"; ec::bad_config otherwise. An IPv6 host stands in brackets.
+result<address> parse_address(const std::string& text);
+
+/// The address behind an entry of `orchestrators` or `orchestrator`: that of the node of that name,
+/// or the entry itself read as host:port.
+result<address> resolve_orchestrator(const config& c, const std::string& entry);
+
+}  // namespace lp::runtime

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/http_front.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/core.h>
+#include <boost/json/serialize.hpp>
+
+#include "net/http_errors.hpp"
+#include "net/json_body.hpp"
+#include "pipelines/openapi.hpp"
+#include "runtime/answers.hpp"
+#include "runtime/base/bytes.hpp"
+#include "runtime/node.hpp"
+
+namespace lp::runtime {
+
+namespace json = boost::json;
+
+namespace {
+
+// The gateway answers by the job's deadline; the server's own limit only guards against a defect.
+constexpr milliseconds answer_margin{5000};
+
+net::http_options server_options(const gateway_config& g) {
+  net::http_options o;
+  o.address = g.http.host == "localhost" ? "127.0.0.1" : g.http.host;
+  o.port = g.http.port;
+  o.body_limit = g.max_body;
+  o.answer_timeout = g.job_timeout + answer_margin;
+  return o;
+}
+
+// "true" for text compared in a time that does not tell how much of it was right.
+bool same_secret(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned char differ = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) differ |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return differ == 0;
+}
+
+// A client asks for data URLs with ?media=data.
+result<media_delivery> delivery_of(const net::request& r) {
+  media_delivery out{net::origin_of(r), false};
+  const auto it = r.query.find("media");
+  if (it == r.query.end() || it->second == "url") return out;
+  if (it->second != "data") {
+    return fail({ec::invalid_parameters,
+                 "media",
+                 {{{"query", "media"}, "Input should be 'url' or 'data'", "enum"}}});
+  }
+  out.inline_data = true;
+  return out;
+}
+
+}  // namespace
+
+result<std::unique_ptr<http_front>> http_front::start(const gateway_config& g,
+                                                      actors::gateway_actor gateway) {
+  std::unique_ptr<http_front> front(new http_front(g, std::move(gateway)));
+  front->add_routes();
+  auto server = net::http_server::start(server_options(g),
+                                        [f = front.get()](net::request&& r, net::responder reply) {
+                                          f->router_(std::move(r), std::move(reply));
+                                        });
+  if (!server) return fail(server.error());
+  front->server_ = std::move(*server);
+  return front;
+}
+
+http_front::http_front(const gateway_config& g, actors::gateway_actor gateway)
+    : config_(g), gateway_(std::move(gateway)) {
+  net::media_store::limits limits;
+  limits.bytes = g.media_bytes;
+  limits.keep = g.media_life;
+  media_ = std::make_shared<net::media_store>(limits);
+}
+
+void http_front::add_routes() {
+  for (const pipelines::description& d : pipelines::all()) {
+    if (d.body != pipelines::encoding::json) continue;
+    router_.add("POST", "/" + d.name, [this, &d](net::request&& r, net::responder reply) {
+      run_pipeline(d, std::move(r), std::move(reply));
+    });
+  }
+  router_.add("GET", "/health",
+              [this](net::request&&, net::responder reply) { health(std::move(reply)); });
+  router_.add("GET", "/version", [](net::request&&, net::responder reply) {
+    const json::object v{{"pipeline", ""}, {"model_id", ""}, {"version", version()}};
+    reply.send(net::json_response(200, json::serialize(v)));
+  });
+  router_.add(
+      "GET", "/openapi.json",
+      [text = json::serialize(pipelines::openapi(pipelines::all(), version()))](
+          net::request&&, net::responder reply) { reply.send(net::json_response(200, text)); });
+  router_.add_prefix("GET", "/media/", [this](net::request&& r, net::responder reply) {
+    reply.send(net::media_response(*media_, r, clock::now()));
+  });
+}
+
+bool http_front::authorised(const net::request& r) const {
+  if (config_.tokens.empty()) return true;
+  std::string_view given = r.header_value("Authorization");
+  constexpr std::string_view scheme = "Bearer ";
+  if (given.substr(0, scheme.size()) != scheme) return false;
+  given.remove_prefix(scheme.size());
+  return std::any_of(config_.tokens.begin(), config_.tokens.end(),
+                     [&](const std::string& token) { return same_secret(given, token); });
+}
+
+void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
+                              net::responder reply) {
+  const auto refuse = [&](const error& e) { reply.send(net::error_response(e)); };
+  if (!authorised(r)) return refuse({ec::unauthorized, "Invalid bearer token.", {}});
+  const auto body = net::parse_json_body(r);
+  if (!body) return refuse(body.error());
+  auto params = pipelines::validate(d, *body);
+  if (!params) return refuse(params.error());
+  const auto delivery = delivery_of(r);
+  if (!delivery) return refuse(delivery.error());
+
+  auto job = std::make_shared<actors::submission>();
+  wire::JobRequest& request = job->request;
+  request.set_id(random_hex(8));
+  request.set_pipeline(d.name);
+  if (const auto it = params->find("model_id"); it != params->end() && it->value().is_string()) {
+    request.set_model(std::string(it->value().as_string()));
+  }
+  request.set_params_json(json::serialize(*params));
+  job->deadline = clock::now() + config_.job_timeout;
+  job->done = [reply, &d, delivery = *delivery, media = media_](result<wire::JobResult> outcome) {
+    if (!outcome) {
+      reply.send(net::error_response(outcome.error()));
+      return;
+    }
+    const auto answer = make_answer(d, std::move(*outcome), delivery, *media);
+    reply.send(answer ? net::json_response(200, json::serialize(*answer))
+                      : net::error_response(answer.error()));
+  };
+  reply.on_disconnect([gateway = gateway_, id = request.id()] {
+    actors::post(gateway, actors::cancel_atom_v, id);
+  });
+  actors::post(gateway_, actors::submit_atom_v, std::move(job));
+}
+
+void http_front::health(net::responder reply) {
+  auto query = std::make_shared<actors::view_query>();
+  query->done = [reply](const actors::gateway_view& view) {
+    reply.send(net::json_response(200, json::serialize(make_health(view))));
+  };
+  actors::post(gateway_, actors::view_atom_v, std::move(query));
+}
+
+}  // namespace lp::runtime
