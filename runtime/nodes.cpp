@@ -73,7 +73,7 @@ class gateway_node : public node {
 
   void stop() override {
     if (front_) front_->server().stop();
-    gateway_ = {};
+    gateway_ = actors::gateway_actor{};
     actors_.end();
   }
 
@@ -108,7 +108,7 @@ class orchestrator_node : public node {
   bool drain(time_point deadline) override { return drain_actor(orchestrator_, deadline); }
 
   void stop() override {
-    orchestrator_ = {};
+    orchestrator_ = actors::orchestrator_actor{};
     actors_.end();
   }
 
@@ -151,7 +151,7 @@ class worker_node : public node {
   bool drain(time_point deadline) override { return drain_actor(worker_, deadline); }
 
   void stop() override {
-    worker_ = {};
+    worker_ = actors::gpu_worker_actor{};
     actors_.end();
   }
 
