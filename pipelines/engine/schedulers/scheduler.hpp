@@ -64,7 +64,8 @@ class scheduler {
   at::Tensor pred_original_;
 };
 
-/// Builds the scheduler of a scheduler_config.json. `class_name` overrides the file's
+/// Builds the scheduler of a scheduler_config.json (read it with read_python_json_file()).
+/// `class_name` overrides the file's
 /// `_class_name` where it is not empty. Unknown classes are ec::bad_file and list the known ones.
 result<std::unique_ptr<scheduler>> make_scheduler(const boost::json::object& config,
                                                   std::string_view class_name = {});

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// One maker a sampler, for the table in scheduler.cpp. Complaints are left in the settings.
+#pragma once
+
+#include <memory>
+
+#include "pipelines/engine/schedulers/scheduler.hpp"
+#include "pipelines/engine/schedulers/settings.hpp"
+
+namespace lp::engine {
+
+std::unique_ptr<scheduler> make_ddim(settings& config);
+std::unique_ptr<scheduler> make_dpm_solver_multistep(settings& config);
+std::unique_ptr<scheduler> make_euler(settings& config);
+std::unique_ptr<scheduler> make_euler_ancestral(settings& config);
+std::unique_ptr<scheduler> make_lcm(settings& config);
+std::unique_ptr<scheduler> make_pndm(settings& config);
+std::unique_ptr<scheduler> make_tcd(settings& config);
+std::unique_ptr<scheduler> make_unipc(settings& config);
+
+}  // namespace lp::engine
