@@ -15,13 +15,13 @@
 namespace lp::engine {
 
 struct unet_input {
-  at::Tensor sample;                 ///< [N, in_channels, h, w]
-  at::Tensor timestep;               ///< a scalar, [1] or [N]; int64 or floating
-  at::Tensor encoder_hidden_states;  ///< [N, tokens, cross_attention_dim]
-  at::Tensor timestep_cond;          ///< LCM: [N, time_cond_proj_dim]; may be undefined
-  at::Tensor class_labels;           ///< [N], for configurations with class embeddings
-  at::Tensor text_embeds;            ///< SDXL: [N, pooled width]
-  at::Tensor time_ids;               ///< SDXL: [N, 6]
+  at::Tensor sample{};                 ///< [N, in_channels, h, w]
+  at::Tensor timestep{};               ///< a scalar, [1] or [N]; int64 or floating
+  at::Tensor encoder_hidden_states{};  ///< [N, tokens, cross_attention_dim]
+  at::Tensor timestep_cond{};          ///< LCM: [N, time_cond_proj_dim]; may be undefined
+  at::Tensor class_labels{};           ///< [N], for configurations with class embeddings
+  at::Tensor text_embeds{};            ///< SDXL: [N, pooled width]
+  at::Tensor time_ids{};               ///< SDXL: [N, 6]
 };
 
 class unet {

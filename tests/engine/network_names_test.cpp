@@ -99,8 +99,6 @@ INSTANTIATE_TEST_SUITE_P(
         real_model{"stable-diffusion-2-1/vae", "vae", "sd15-vae"},
         real_model{"stable-diffusion-2-1/text_encoder", "text", "sd21-text_encoder"},
         real_model{"stable-diffusion-inpainting/unet", "unet", "sd15-inpainting-unet"},
-        real_model{"stable-diffusion-x4-upscaler/unet", "unet", "x4-upscaler-unet"},
-        real_model{"stable-diffusion-x4-upscaler/vae", "vae", "x4-upscaler-vae"},
         real_model{"stable-diffusion-xl-base-1.0/unet", "unet", "sdxl-unet"},
         real_model{"stable-diffusion-xl-base-1.0/vae", "vae", "sdxl-vae"},
         real_model{"stable-diffusion-xl-base-1.0/text_encoder", "text", "sdxl-text_encoder"},
