@@ -50,6 +50,7 @@ constexpr std::string_view common = R"json({
       "stages": {"type": "array", "title": "Stages", "items": {"type": "object", "properties": {
                    "name": {"type": "string"},
                    "ms": {"type": "number", "description": "Wall-clock milliseconds."}}}},
+      "units": {"type": "number", "title": "Units", "description": "Billing units done."},
       "notes": {"type": "array", "title": "Notes", "items": {"type": "string"},
                 "description": "What one should know of the result."}}}
 })json";

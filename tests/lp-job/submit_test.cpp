@@ -56,6 +56,11 @@ class gateway : public testing::Test {
     routes.add("GET", "/media/a.png", [](net::request&&, net::responder reply) {
       reply.send(net::text_response(200, "the bytes"));
     });
+    routes.add("GET", "/health", [this](net::request&&, net::responder reply) {
+      const std::lock_guard lock(mutex_);
+      reply.send(net::json_response(
+          200, ++asked_ < 3 ? R"({"status":"LOADING"})" : R"({"status":"OK","jobs":0})"));
+    });
     auto started = net::http_server::start({}, routes);
     ASSERT_TRUE(started) << started.error().message;
     server_ = std::move(*started);
@@ -76,13 +81,14 @@ class gateway : public testing::Test {
   std::mutex mutex_;
   net::request seen_;
   unsigned status_ = 200;
+  int asked_ = 0;  // for its health
   std::string answer_ = R"({"images":[{"url":"/media/a.png","seed":7,"nsfw":false}],
     "job":{"id":"j","model":"m","route":["gateway","worker"],"stages":[{"name":"text","ms":1}]}})";
   std::unique_ptr<net::http_server> server_;
   gateway_address address_;
 };
 
-const time_point soon = clock::now() + seconds(60);
+const time_point soon = clock::now() + seconds(120);
 
 TEST_F(gateway, gets_the_parameters_as_json) {
   const auto body =
@@ -104,6 +110,18 @@ TEST_F(gateway, refusals_are_told_in_its_words) {
   ASSERT_FALSE(body);
   EXPECT_EQ(body.error().code, ec::unavailable);
   EXPECT_THAT(body.error().message, HasSubstr("no node is left"));
+}
+
+TEST_F(gateway, is_asked_until_it_takes_jobs) {
+  const auto report = health(address_, soon);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->at("jobs"), 0);
+  EXPECT_EQ(asked_, 3);
+  asked_ = -1000000;
+  const auto never = health(address_, clock::now() + milliseconds(150));
+  ASSERT_FALSE(never);
+  EXPECT_EQ(never.error().code, ec::unavailable);
+  EXPECT_THAT(never.error().message, HasSubstr("LOADING"));
 }
 
 TEST_F(gateway, the_program_saves_the_file_and_tells_the_story) {

@@ -30,6 +30,7 @@ struct options {
   std::string out = "picture.png";
   std::string show = "auto";
   int timeout_s = 600;
+  int wait_s = 0;
   bool raw = false;
 };
 
@@ -57,10 +58,11 @@ result<void> save(const fs::path& file, const std::string& bytes) {
 }
 
 void show(const picture& p) {
+  // Whichever of the three is the terminal knows its size; a script may hold the output back.
   winsize window{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_col == 0) {
-    window.ws_col = 80;
-    window.ws_row = 50;
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO}) {
+    if (::ioctl(fd, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) break;
+    window = {50, 80, 0, 0};
   }
   const char* term = std::getenv("COLORTERM");
   const bool exact = term != nullptr &&
@@ -131,6 +133,15 @@ result<void> run(const options& o, const pipelines::description& d, const given&
   return done;
 }
 
+result<void> show_health(const options& o) {
+  const auto gateway = parse_url(o.url);
+  if (!gateway) return fail(gateway.error());
+  const auto report = health(*gateway, clock::now() + seconds(o.wait_s));
+  if (!report) return fail(report.error());
+  std::cout << json::serialize(*report) << '\n';
+  return {};
+}
+
 int start(int argc, char** argv) {
   options o;
   CLI::App app("Sends one job to a gateway, saves the answer and tells how it came about.",
@@ -148,10 +159,14 @@ int start(int argc, char** argv) {
   app.add_flag("--json", o.raw, "Only print the gateway's answer.");
   app.require_subcommand(1);
   app.fallthrough();
+  CLI::App* check = app.add_subcommand("health", "Asks the gateway how it is.");
+  check->add_option("--wait", o.wait_s, "Seconds to wait until it takes jobs.")
+      ->check(CLI::Range(0, 3600));
   given values;
   for (const pipelines::description& d : pipelines::all()) add_pipeline(app, d, values);
   CLI11_PARSE(app, argc, argv);
-  const auto done = run(o, *pipelines::find(app.get_subcommands().front()->get_name()), values);
+  const std::string chosen = app.get_subcommands().front()->get_name();
+  const auto done = check->parsed() ? show_health(o) : run(o, *pipelines::find(chosen), values);
   if (done) return 0;
   std::cerr << "lp-job: " << render(done.error()) << '\n';
   return 1;

@@ -2,6 +2,7 @@
 #include "tools/lp-job/submit.hpp"
 
 #include <charconv>
+#include <thread>
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -86,6 +87,26 @@ result<json::value> submit(const gateway_address& gateway, const std::string& pi
   json::value body = json::parse(reply->body, error);
   if (error) return fail(ec::bad_request, "the answer is not JSON: " + error.message());
   return body;
+}
+
+result<json::value> health(const gateway_address& gateway, time_point until) {
+  constexpr milliseconds pause{100};
+  constexpr seconds patience{5};
+  const std::string url = gateway.origin() + gateway.path + "/health";
+  for (;;) {
+    const auto reply = net::http_get(url, clock::now() + patience);
+    std::string reason = reply ? error_text(reply->status, reply->body) : reply.error().message;
+    if (reply && reply->status == 200) {
+      boost::system::error_code error;
+      json::value body = json::parse(reply->body, error);
+      const json::value* status = error ? nullptr : body.find_pointer("/status", error);
+      if (status != nullptr && *status == "OK") return body;
+    }
+    if (clock::now() + pause >= until) {
+      return fail(ec::unavailable, fmt::format("{}: not ready: {}", url, reason));
+    }
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 result<std::string> fetch(const gateway_address& gateway, const std::string& url,

@@ -29,6 +29,11 @@ result<boost::json::value> submit(const gateway_address& gateway, const std::str
                                   const boost::json::object& params, const std::string& token,
                                   time_point deadline);
 
+/// The gateway's health report. Asks once, and again until it says that jobs can be taken (status
+/// "OK") or until that time, which gives ec::unavailable with the last answer or reason. One answer
+/// may take five seconds.
+result<boost::json::value> health(const gateway_address& gateway, time_point until);
+
 /// The bytes that a file's URL stands for.
 result<std::string> fetch(const gateway_address& gateway, const std::string& url,
                           time_point deadline);
