@@ -96,7 +96,11 @@ result<void> report(const options& o, const gateway_address& gateway, const json
   for (std::size_t i = 0; i < got->files.size(); ++i) {
     if (auto taken = take_file(o, gateway, got->files[i], i, deadline); !taken) return taken;
   }
-  if (got->files.empty()) line("answer", json::serialize(body));
+  if (got->files.empty()) {
+    json::object own = body.is_object() ? body.get_object() : json::object();
+    own.erase("job");  // told below
+    line("answer", json::serialize(own));
+  }
   if (const auto* prompt = params.if_contains("prompt")) {
     line("prompt", std::string_view(prompt->as_string()));
   }
