@@ -145,6 +145,16 @@ json::object responses(const description& d) {
   return out;
 }
 
+// Clients without a way to fetch files ask for them inside the answer.
+json::object media_parameter() {
+  json::object schema{{"type", "string"}, {"enum", json::array{"url", "data"}}, {"default", "url"}};
+  return {{"name", "media"},
+          {"in", "query"},
+          {"required", false},
+          {"description", "Whether files come as URLs of this gateway or as data URLs."},
+          {"schema", std::move(schema)}};
+}
+
 json::object pipeline_path(const description& d) {
   const char* type = d.body == encoding::json ? "application/json" : "multipart/form-data";
   json::object post;
@@ -152,6 +162,9 @@ json::object pipeline_path(const description& d) {
   post["summary"] = d.title;
   post["description"] = d.summary;
   post["operationId"] = d.operation_id;
+  if (d.result_form == answer::images || d.result_form == answer::video) {
+    post["parameters"] = json::array{media_parameter()};
+  }
   post["requestBody"] =
       json::object{{"content", content(type, reference_to(schema_name(d)))}, {"required", true}};
   post["responses"] = responses(d);
