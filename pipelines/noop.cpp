@@ -22,6 +22,13 @@ constexpr ec failures[] = {
     ec::busy,     ec::gone,    ec::load_failed, ec::out_of_memory, ec::pipeline_failed,
     ec::bad_file, ec::internal};
 
+// Bytes whose every position can be checked: byte i is i * 31 mod 251.
+std::string pattern(std::int64_t size) {
+  std::string out(static_cast<std::size_t>(size), '\0');
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<char>(i * 31 % 251);
+  return out;
+}
+
 class noop_run : public run {
  public:
   explicit noop_run(const job_input& input)
@@ -51,6 +58,9 @@ class noop_run : public run {
     for (const attachment& file : input_.attachments) {
       out.files.push_back({file.mime, file.data, 0, false, 0, 0});
     }
+    if (const auto size = input_.params.at("file_bytes").as_int64(); size > 0) {
+      out.files.push_back({"application/octet-stream", share(pattern(size)), 0, false, 0, 0});
+    }
     out.stages.push_back({"wait", to_ms(clock::now() - begin_)});
     out.units = 1;
     return out;
@@ -77,7 +87,15 @@ std::vector<parameter> noop_parameters() {
   for (const ec code : failures) choices.emplace_back(to_string(code));
   return {
       {"model_id", kind::string, "Empty or \"noop\".", "", false, {}, 512, {}},
-      {"data", kind::string, "Comes back as it is.", "", false, {}, {}, {}},
+      {"data", kind::string, "Comes back as it is.", "", false, {}, 1 << 20, {}},
+      {"file_bytes",
+       kind::integer,
+       "Size of a file in the answer, in bytes; 0 means none.",
+       0,
+       false,
+       0,
+       64 << 20,
+       {}},
       {"delay_ms",
        kind::integer,
        "How long the job lasts, in milliseconds.",

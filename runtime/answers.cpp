@@ -47,7 +47,9 @@ result<json::object> make_answer(const pipelines::description& d, wire::JobResul
     if (bad || !fields.is_object()) return fail(ec::internal, "the result's fields are no object");
     answer = std::move(fields.as_object());
   }
-  if (d.result_form == pipelines::answer::images || d.result_form == pipelines::answer::video) {
+  using form = pipelines::answer;
+  const bool pictures = d.result_form == form::images || d.result_form == form::video;
+  if (pictures || r.media_size() > 0) {
     json::array images;
     for (wire::Media& file : *r.mutable_media()) {
       const auto url = url_of(file, delivery, store);

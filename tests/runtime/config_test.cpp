@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/cluster.hpp"
+
+namespace lp::runtime {
+namespace {
+
+result<config> parse(const std::string& text) {
+  return parse_config(text, "f.toml", ".");
+}
+
+std::string mistake(const std::string& text) {
+  const auto c = parse(text);
+  if (c) return "no error";
+  EXPECT_EQ(c.error().code, ec::bad_config);
+  return c.error().message;
+}
+
+const char* const small = R"(
+[[orchestrator]]
+name = "o"
+listen = "127.0.0.1:0"
+[[worker]]
+name = "w"
+orchestrator = "o"
+)";
+
+TEST(config, fills_in_defaults) {
+  const auto c = parse(small);
+  ASSERT_TRUE(c) << c.error().message;
+  EXPECT_EQ(c->cluster, "local");
+  EXPECT_EQ(c->workers.at(0).slots, 1U);
+  EXPECT_EQ(c->workers.at(0).device.name(), "cpu");
+  EXPECT_EQ(c->catalogue.at(0).model, "noop");
+}
+
+TEST(config, the_effective_configuration_reads_back_as_itself) {
+  const auto c =
+      parse(testing::noop_cluster(0, "slots = 3\nmemory = \"2 GiB\"", "job_timeout = \"90s\""));
+  ASSERT_TRUE(c) << c.error().message;
+  EXPECT_EQ(c->workers.at(0).memory, 2ULL << 30);
+  EXPECT_EQ(c->gateways.at(0).job_timeout, seconds(90));
+  const std::string text = to_toml(*c);
+  const auto again = parse(text);
+  ASSERT_TRUE(again) << again.error().message << "\n" << text;
+  EXPECT_EQ(to_toml(*again), text);
+}
+
+struct wrong {
+  const char* text;
+  const char* says;
+};
+
+class config_mistakes : public ::testing::TestWithParam<wrong> {};
+
+TEST_P(config_mistakes, name_file_line_and_key) {
+  EXPECT_EQ(mistake(GetParam().text).substr(0, std::string(GetParam().says).size()),
+            GetParam().says);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    all, config_mistakes,
+    ::testing::Values(
+        wrong{"a = [", "f.toml:1: "},
+        wrong{"log = \"info\"\nlgo = 1", "f.toml:2: top level: lgo: unknown key; known: "},
+        wrong{"log = 3", "f.toml:1: top level: log: expected a text in quotes"},
+        wrong{"log = \"loud\"", "f.toml:1: top level: log: expected debug, info, warn"},
+        wrong{"[cluster]\nid = 7", "f.toml:2: [cluster] id: expected a text"},
+        wrong{"[cluster]\ndrain_timeout = \"soon\"", "f.toml:2: [cluster] drain_timeout: expected"},
+        wrong{"[cluster]\n[cluster.tls]\nkey = \"k\"",
+              "f.toml:2: [cluster.tls] certificate: is mis"},
+        wrong{"[models]\ndir = \"nowhere\"", "f.toml:2: [models] dir: there is no folder nowhere"},
+        wrong{"[models.default]\nfly = \"x\"", "f.toml:2: [models.default] fly: is no pipeline"},
+        wrong{"[[gateway]]\nhttp = \"127.0.0.1:1\"", "f.toml:1: [[gateway]] name: is missing"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"here\"", "f.toml:3: [[gateway]] http: expected"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:70000\"",
+              "f.toml:3: [[gateway]] http"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = \"o\"",
+              "f.toml:4: [[gateway]] orchestrators: expected a list of texts"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = [\"x\"]",
+              "f.toml: gateway g: there is no orchestrator \"x\""},
+        wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"0.0.0.0:1\"",
+              "f.toml:3: [[orchestrator]] listen: beyond this host nodes speak mutual TLS only"},
+        wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nqueue = 0",
+              "f.toml:4: [[orchestrator]] queue: expected a whole number from 1"},
+        wrong{"[[orchestrator]]\nname = \"a\"\nlisten = \"127.0.0.1:1\"\n[[orchestrator]]\nname = "
+              "\"b\"\nlisten = \"127.0.0.1:1\"",
+              "f.toml:6: [[orchestrator]] listen: a already listens on 127.0.0.1:1"},
+        wrong{"[[orchestrator]]\nname = \"a\"\nlisten = \"127.0.0.1:1\"\n[[worker]]\nname = \"a\"",
+              "f.toml:5: [[worker]] name: \"a\" is already a orchestrator of this file"},
+        wrong{"[[worker]]\nname = \"w\"\norchestrator = \"127.0.0.1:1\"\ndevice = \"tpu\"",
+              "f.toml:4: [[worker]] device: "},
+        wrong{"[[worker]]\nname = \"w\"\norchestrator = \"127.0.0.1:1\"\nmodels = [\"x\"]",
+              "f.toml:4: [[worker]] models: there is no model \"x\""},
+        wrong{"[[worker]]\nname = \"w\"\norchestrator = \"127.0.0.1:1\"\nmemory = \"8 GB\"",
+              "f.toml:4: [[worker]] memory: expected a size"},
+        wrong{"[[worker]]\nname = \"w\"\norchestrator = \"nobody\"",
+              "f.toml: worker w: there is no orchestrator \"nobody\""},
+        wrong{"worker = 3", "f.toml:1: top level: worker: expected tables, each begun by"},
+        wrong{"", "f.toml: names no node"}));
+
+TEST(config, a_missing_file_is_named) {
+  EXPECT_NE(load_config("no/such.toml").error().message.find("no/such.toml"), std::string::npos);
+}
+
+TEST(config, reads_addresses_with_ipv6_hosts) {
+  EXPECT_EQ(parse_address("[::1]:80")->host, "::1");
+  EXPECT_EQ(parse_address("[::1]:80")->text(), "[::1]:80");
+  EXPECT_TRUE(parse_address("[::1]:80")->loopback());
+  EXPECT_FALSE(parse_address("10.0.0.1:80")->loopback());
+  for (const char* bad : {"", ":", ":80", "host", "host:", "host:x", "host:80x", "host:-1"}) {
+    EXPECT_FALSE(parse_address(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace lp::runtime
