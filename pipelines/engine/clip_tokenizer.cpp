@@ -33,15 +33,14 @@ std::uint64_t pair_key(id left, id right) {
   return static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint64_t>(right);
 }
 
-using vocabulary = std::unordered_map<std::string, id>;
+/// Ids by token. The keys point into the parsed file.
+using vocabulary = std::unordered_map<std::string_view, id>;
 using merge_table = std::unordered_map<std::uint64_t, merge>;
 
-result<vocabulary> read_vocabulary(const std::filesystem::path& path) {
-  const auto object = read_json_file(path);
-  if (!object) return fail(object.error());
+result<vocabulary> index_vocabulary(const json::object& tokens, const std::filesystem::path& path) {
   vocabulary out;
-  out.reserve(object->size());
-  for (const auto& entry : *object) {
+  out.reserve(tokens.size());
+  for (const auto& entry : tokens) {
     const std::int64_t* value = entry.value().if_int64();
     if (value == nullptr || *value < 0 || *value > 0x7FFFFFFF) {
       return fail(ec::bad_file,
@@ -53,10 +52,26 @@ result<vocabulary> read_vocabulary(const std::filesystem::path& path) {
   return out;
 }
 
+/// A line of merges.txt: two tokens with a space between. Nothing if the vocabulary lacks one of
+/// them or the two joined.
+std::optional<std::pair<std::uint64_t, id>> parse_merge(std::string_view line,
+                                                        const vocabulary& vocab) {
+  const std::size_t gap = line.find(' ');
+  if (gap == line.npos) return std::nullopt;
+  const std::string_view left = line.substr(0, gap);
+  const std::string_view right = line.substr(gap + 1);
+  const auto l = vocab.find(left);
+  const auto r = vocab.find(right);
+  const auto to = vocab.find(std::string(left).append(right));
+  if (l == vocab.end() || r == vocab.end() || to == vocab.end()) return std::nullopt;
+  return std::pair(pair_key(l->second, r->second), to->second);
+}
+
 result<merge_table> read_merges(const std::filesystem::path& path, const vocabulary& vocab) {
   const auto text = read_text_file(path);
   if (!text) return fail(text.error());
   merge_table out;
+  out.reserve(vocab.size());
   std::size_t number = 0;
   for (std::size_t at = 0; at < text->size();) {
     const std::size_t end = std::min(text->find('\n', at), text->size());
@@ -65,19 +80,13 @@ result<merge_table> read_merges(const std::filesystem::path& path, const vocabul
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.starts_with("#version")) continue;
-    const std::size_t gap = line.find(' ');
-    const std::string left(line.substr(0, gap));
-    const std::string right(gap == line.npos ? "" : line.substr(gap + 1));
-    const auto l = vocab.find(left);
-    const auto r = vocab.find(right);
-    const auto to = vocab.find(left + right);
-    if (l == vocab.end() || r == vocab.end() || to == vocab.end()) {
+    const auto rule = parse_merge(line, vocab);
+    if (!rule) {
       return fail(ec::bad_file,
                   fmt::format("{}:{}: expected two tokens of vocab.json that join to a third",
                               path.string(), number));
     }
-    out.emplace(pair_key(l->second, r->second),
-                merge{static_cast<std::uint32_t>(out.size()), to->second});
+    out.emplace(rule->first, merge{static_cast<std::uint32_t>(out.size()), rule->second});
   }
   return out;
 }
@@ -230,7 +239,9 @@ struct clip_tokenizer::tables {
 
 result<clip_tokenizer> clip_tokenizer::open(const std::filesystem::path& folder) {
   const auto vocab_path = folder / "vocab.json";
-  const auto vocab = read_vocabulary(vocab_path);
+  const auto tokens = read_json_file(vocab_path);
+  if (!tokens) return fail(tokens.error());
+  const auto vocab = index_vocabulary(*tokens, vocab_path);
   if (!vocab) return fail(vocab.error());
   auto merges = read_merges(folder / "merges.txt", *vocab);
   if (!merges) return fail(std::move(merges.error()));

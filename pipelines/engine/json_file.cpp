@@ -2,7 +2,6 @@
 #include "pipelines/engine/json_file.hpp"
 
 #include <fstream>
-#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -15,39 +14,44 @@ namespace {
 
 namespace json = boost::json;
 
-/// Sees the text as a stream of events and keeps the keys of the objects that are open, because
-/// Boost.JSON's own parser lets the last of two equal keys win.
+/// Sees the text as a stream of events, because Boost.JSON's own parser lets the last of two equal
+/// keys win. Counts the keys; where asked to, keeps those of the objects that are open and stops at
+/// the first that comes twice.
 struct key_handler {
   static constexpr std::size_t max_object_size = std::size_t(-1);
   static constexpr std::size_t max_array_size = std::size_t(-1);
   static constexpr std::size_t max_key_size = std::size_t(-1);
   static constexpr std::size_t max_string_size = std::size_t(-1);
 
+  explicit key_handler(bool find_duplicate) : find(find_duplicate) {}
+
+  bool find;
+  std::size_t count = 0;
   std::vector<std::unordered_set<std::string>> open;
   std::string key;
-  std::optional<std::string> duplicate;
 
   bool on_object_begin(json::error_code&) {
-    open.emplace_back();
+    if (find) open.emplace_back();
     return true;
   }
   bool on_object_end(std::size_t, json::error_code&) {
-    open.pop_back();
+    if (find) open.pop_back();
     return true;
   }
   bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
-    key.append(part.data(), part.size());
+    if (find) key.append(part.data(), part.size());
     return true;
   }
   bool on_key(json::string_view part, std::size_t, json::error_code& failed) {
+    ++count;
+    if (!find) return true;
     key.append(part.data(), part.size());
-    const bool is_new = open.back().insert(key).second;
-    if (!is_new) {
-      duplicate = key;
+    if (!open.back().insert(key).second) {
       failed = make_error_code(json::error::syntax);
+      return false;  // `key` keeps the duplicate
     }
     key.clear();
-    return is_new;
+    return true;
   }
 
   bool on_document_begin(json::error_code&) { return true; }
@@ -65,6 +69,26 @@ struct key_handler {
   bool on_comment_part(json::string_view, json::error_code&) { return true; }
   bool on_comment(json::string_view, json::error_code&) { return true; }
 };
+
+/// Keys of all objects in the value.
+std::size_t count_keys(const json::value& value) {
+  std::size_t count = 0;
+  if (const json::object* object = value.if_object()) {
+    count = object->size();
+    for (const auto& entry : *object) count += count_keys(entry.value());
+  } else if (const json::array* array = value.if_array()) {
+    for (const json::value& element : *array) count += count_keys(element);
+  }
+  return count;
+}
+
+/// The first key that an object has twice; "" if there is none.
+std::string find_duplicate(std::string_view text) {
+  json::basic_parser<key_handler> keys(json::parse_options{}, true);
+  json::error_code failed;
+  keys.write_some(false, text.data(), text.size(), failed);
+  return keys.handler().key;
+}
 
 }  // namespace
 
@@ -87,19 +111,21 @@ result<std::string> read_text_file(const std::filesystem::path& path, std::size_
 }
 
 result<json::value> parse_json(std::string_view text, const std::filesystem::path& path) {
-  json::basic_parser<key_handler> keys{json::parse_options{}};
+  json::basic_parser<key_handler> keys(json::parse_options{}, false);
   json::error_code failed;
   const std::size_t used = keys.write_some(false, text.data(), text.size(), failed);
-  if (keys.handler().duplicate) {
-    return fail(ec::bad_file, fmt::format("{}: the key \"{}\" is there twice", path.string(),
-                                          *keys.handler().duplicate));
-  }
   if (!failed && used < text.size()) failed = make_error_code(json::error::extra_data);
   if (failed) {
     return fail(ec::bad_file, fmt::format("{}: not valid JSON at byte {}: {}", path.string(), used,
                                           failed.message()));
   }
-  return json::parse(json::string_view(text.data(), text.size()));
+  json::value value = json::parse(json::string_view(text.data(), text.size()));
+  // Counting is much cheaper than remembering the keys of a vocabulary.
+  if (count_keys(value) != keys.handler().count) {
+    return fail(ec::bad_file, fmt::format("{}: the key \"{}\" is there twice", path.string(),
+                                          find_duplicate(text)));
+  }
+  return value;
 }
 
 result<json::object> read_json_file(const std::filesystem::path& path) {
