@@ -29,6 +29,10 @@ constexpr std::array<std::pair<std::string_view, maker>, 8> known = {{
     {"UniPCMultistepScheduler", make_unipc},
 }};
 
+auto find(std::string_view name) {
+  return std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.first == name; });
+}
+
 std::string known_names() {
   std::string out;
   for (const auto& [name, make] : known) out += fmt::format("{}{}", out.empty() ? "" : ", ", name);
@@ -46,8 +50,7 @@ result<std::unique_ptr<scheduler>> make_scheduler(const boost::json::object& con
       return fail(ec::bad_file, "scheduler_config.json: _class_name: expected a string");
     name = std::string(given->get_string());
   }
-  const auto* entry =
-      std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.first == name; });
+  const auto* entry = find(name);
   if (entry == known.end()) {
     return fail(
         ec::bad_file,
@@ -58,6 +61,10 @@ result<std::unique_ptr<scheduler>> make_scheduler(const boost::json::object& con
   auto made = entry->second(read);
   if (auto ok = read.check(); !ok) return fail(ok.error());
   return made;
+}
+
+bool knows_scheduler(std::string_view class_name) {
+  return find(class_name) != known.end();
 }
 
 at::Tensor draw_noise(at::IntArrayRef shape, std::vector<at::Generator>& generators) {

@@ -65,10 +65,13 @@ class scheduler {
 };
 
 /// Builds the scheduler of a scheduler_config.json (read it with read_python_json_file()).
-/// `class_name` overrides the file's
-/// `_class_name` where it is not empty. Unknown classes are ec::bad_file and list the known ones.
+/// `class_name` overrides the file's `_class_name` where it is not empty. Unknown classes are
+/// ec::bad_file and list the known ones.
 result<std::unique_ptr<scheduler>> make_scheduler(const boost::json::object& config,
                                                   std::string_view class_name = {});
+
+/// Whether make_scheduler() can build that class.
+bool knows_scheduler(std::string_view class_name);
 
 /// Normal noise of `shape` (first dimension: pictures), one generator a picture, drawn in fp32 as
 /// PyTorch's CPU generator does; with a single generator it draws the whole shape at once.
