@@ -7,10 +7,11 @@
 namespace lp::goldens {
 
 runner find_runner(std::string_view kind) {
-  static constexpr std::array<std::pair<std::string_view, runner>, 7> table = {{
+  static constexpr std::array<std::pair<std::string_view, runner>, 8> table = {{
       {"math", run_math},
       {"rng", run_rng},
       {"safetensors", run_safetensors},
+      {"scheduler", run_scheduler},
       {"text_encoder", run_text_encoder},
       {"tokenizer", run_tokenizer},
       {"unet", run_unet},

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // lp-goldens: compares what the engine computes with recorded results of the Python libraries.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <exception>
@@ -15,7 +14,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
-#include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/python_json.hpp"
 #include "runtime/base/clock.hpp"
 #include "tools/golden-runner/compare.hpp"
 #include "tools/golden-runner/kinds.hpp"
@@ -109,38 +108,9 @@ std::string member(const json::object& entry, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-/// Python writes NaN and Infinity, which are no JSON, for statistics that nobody reads here: they
-/// become null.
-std::string without_python_numbers(std::string_view text) {
-  constexpr std::array<std::string_view, 3> names = {"NaN", "Infinity", "-Infinity"};
-  std::string out;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto name = std::find_if(names.begin(), names.end(), [&](std::string_view n) {
-      return !in_string && text.substr(i).starts_with(n);
-    });
-    if (name != names.end()) {
-      out += "null";
-      i += name->size() - 1;
-      continue;
-    }
-    if (text[i] == '"') in_string = !in_string;
-    if (text[i] == '\\' && i + 1 < text.size()) out += text[i++];
-    out += text[i];
-  }
-  return out;
-}
-
-result<json::value> read_manifest(const fs::path& path) {
-  const auto text = engine::read_text_file(path);
-  if (!text) return fail(text.error());
-  return engine::parse_json(without_python_numbers(*text), path);
-}
-
 void run_folder(const fs::path& root, bool verbose, totals& sum) {
-  const auto manifest = read_manifest(root / "manifest.json");
-  const json::object* top = manifest ? manifest->if_object() : nullptr;
-  const json::value* cases = top != nullptr ? top->if_contains("cases") : nullptr;
+  const auto manifest = engine::read_python_json_file(root / "manifest.json");
+  const json::value* cases = manifest ? manifest->if_contains("cases") : nullptr;
   if (cases == nullptr || !cases->is_array()) {
     const auto why =
         manifest ? "manifest.json: expected a list \"cases\"" : manifest.error().message;
