@@ -24,7 +24,8 @@ const std::string* find_header(const std::vector<header>& headers, std::string_v
 
 std::string origin_of(const request& r) {
   const bool tls = r.header_value("X-Forwarded-Proto") == "https";
-  return std::string(tls ? "https://" : "http://").append(r.header_value("Host"));
+  const std::string_view host = r.header_value("Host");
+  return std::string(tls ? "https://" : "http://").append(host.empty() ? r.local : host);
 }
 
 response json_response(unsigned status, std::string json) {

@@ -32,7 +32,8 @@ struct request {
   std::map<std::string, std::string, std::less<>> query;  ///< decoded; of repeated names the last
   std::vector<header> headers;
   std::string body;
-  std::string remote;  ///< "127.0.0.1:40312"
+  std::string remote;  ///< the client's end of the connection: "127.0.0.1:40312"
+  std::string local;   ///< this end of it: "127.0.0.1:9935"
 
   /// Empty where the header is absent.
   std::string_view header_value(std::string_view name) const {
@@ -42,7 +43,7 @@ struct request {
 };
 
 /// "http://HOST" as the client addressed this server, for absolute URLs in answers; https where a
-/// proxy in front says so with X-Forwarded-Proto.
+/// proxy in front says so with X-Forwarded-Proto. HTTP/1.0 clients may send no Host: r.local then.
 std::string origin_of(const request& r);
 
 /// An answer. Content-Length, Date, Connection and X-Request-Id are added by the server.

@@ -29,6 +29,11 @@ duration smallest_timeout(const http_options& o) {
                                              o.write_timeout, o.answer_timeout, linger_time}));
 }
 
+std::string text(const asio::ip::tcp::endpoint& e) {
+  const bool v6 = e.address().is_v6();
+  return fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), e.address().to_string(), e.port());
+}
+
 }  // namespace
 
 session::session(std::shared_ptr<server_core> core, tcp_socket socket)
@@ -51,7 +56,8 @@ void session::start(bool overload) {
   socket_.non_blocking(true, ec);
   const auto peer = socket_.remote_endpoint(ec);
   if (ec) return close();
-  remote_ = fmt::format("{}:{}", peer.address().to_string(), peer.port());
+  remote_ = text(peer);
+  local_ = text(socket_.local_endpoint(ec));
   parser_.emplace(core_->options.header_limit, core_->options.body_limit);
   enter(state::idle, core_->options.idle_timeout);
   watch_deadline();
@@ -184,6 +190,7 @@ void session::handle() {
   request r = parser_->take();
   r.id = request_id_ = fmt::format("{}-{:x}", core_->id_prefix, number);
   r.remote = remote_;
+  r.local = local_;
   const auto e = std::make_shared<exchange>(shared_from_this());
   exchange_ = e;
   try {

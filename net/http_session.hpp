@@ -93,6 +93,7 @@ class session : public std::enable_shared_from_this<session> {
   boost::beast::flat_buffer in_;
   std::optional<request_parser> parser_;
   std::string remote_;
+  std::string local_;
 
   state state_ = state::idle;
   time_point deadline_;

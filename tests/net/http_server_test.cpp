@@ -146,6 +146,20 @@ TEST(http_server, the_absolute_form_of_a_target_is_taken) {
   EXPECT_EQ(get(s.client().get("http://example.org", soon())).body, "/");
 }
 
+TEST(http_server, tells_its_origin_as_the_client_sees_it) {
+  running_server s(
+      [](request&& r, responder reply) { reply.send(text_response(200, origin_of(r))); });
+  const auto ask = [&](std::string_view text) {
+    auto c = s.client();
+    get(c.write(text, soon()));
+    return get(c.read_reply(soon())).body;
+  };
+  EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: example.org:8\r\n\r\n"), "http://example.org:8");
+  EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: e.org\r\nX-Forwarded-Proto: https\r\n\r\n"),
+            "https://e.org");
+  EXPECT_EQ(ask("GET / HTTP/1.0\r\n\r\n"), "http://127.0.0.1:" + std::to_string(s.server->port()));
+}
+
 TEST(http_server, only_the_first_answer_counts) {
   running_server s([](request&&, responder reply) {
     EXPECT_TRUE(reply.send(text_response(201, "first")));
