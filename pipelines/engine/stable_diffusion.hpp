@@ -55,6 +55,7 @@ class stable_diffusion;
 /// One drawing under way. Call step() until done() == total(), then picture() for each.
 class drawing {
  public:
+  struct state;  ///< of the implementation
   ~drawing();
   drawing(const drawing&) = delete;
   drawing& operator=(const drawing&) = delete;
@@ -78,7 +79,6 @@ class drawing {
 
  private:
   friend class stable_diffusion;
-  struct state;
   explicit drawing(std::unique_ptr<state> s);
   std::unique_ptr<state> state_;
 };
@@ -86,6 +86,7 @@ class drawing {
 /// A loaded pipeline. Immutable, so that drawings of several threads may share it.
 class stable_diffusion {
  public:
+  struct parts;  ///< of the implementation
   ~stable_diffusion();
   stable_diffusion(const stable_diffusion&) = delete;
   stable_diffusion& operator=(const stable_diffusion&) = delete;
@@ -107,7 +108,6 @@ class stable_diffusion {
 
  private:
   friend class drawing;
-  struct parts;
   explicit stable_diffusion(std::unique_ptr<parts> p);
   std::unique_ptr<const parts> parts_;
 };

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/guarded.hpp"
+
+#include <new>
+#include <string_view>
+
+#include <c10/util/Exception.h>
+
+namespace lp::engine {
+
+namespace {
+
+bool is_lack_of_memory(const std::exception& thrown, std::string_view text) {
+  if (dynamic_cast<const std::bad_alloc*>(&thrown) != nullptr) return true;
+  return text.find("DefaultCPUAllocator") != text.npos || text.find("out of memory") != text.npos;
+}
+
+}  // namespace
+
+error error_of(const std::exception& thrown) {
+  // libtorch's own what() carries a backtrace.
+  const auto* torch = dynamic_cast<const c10::Error*>(&thrown);
+  const std::string text = torch != nullptr ? torch->what_without_backtrace() : thrown.what();
+  const auto line = text.substr(0, text.find('\n'));
+  if (is_lack_of_memory(thrown, text))
+    return {ec::out_of_memory, "Out of memory error. Try reducing output image resolution.", {}};
+  return {ec::pipeline_failed, "the model could not compute this: " + line, {}};
+}
+
+}  // namespace lp::engine
