@@ -25,7 +25,7 @@ namespace json = boost::json;
 namespace fs = std::filesystem;
 
 struct options {
-  std::string url = "http://127.0.0.1:8935";
+  std::string url = "http://127.0.0.1:9935";
   std::string token;
   std::string out = "picture.png";
   std::string show = "auto";
