@@ -25,6 +25,18 @@ constexpr std::size_t refused_at_once = 64;
 // Pause after accept() failed for want of descriptors or memory.
 constexpr milliseconds accept_pause{100};
 
+// Want of memory, or a throwing callback, costs the connection it came up on and no other.
+void serve(asio::io_context& io) {
+  for (;;) {
+    try {
+      io.run();
+      return;
+    } catch (const std::exception& e) {
+      log::error("http", "a connection was dropped: {}", e.what());
+    }
+  }
+}
+
 }  // namespace
 
 class http_server::impl {
@@ -51,7 +63,7 @@ class http_server::impl {
   const std::shared_ptr<server_core> core_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   asio::basic_socket_acceptor<tcp, strand> acceptor_;
-  asio::steady_timer retry_;
+  strand_timer retry_;
   std::vector<std::thread> threads_;
   std::uint16_t port_ = 0;
   bool accepting_ = true;  // on the acceptor's strand
@@ -78,7 +90,7 @@ result<void> http_server::impl::listen() {
   port_ = acceptor_.local_endpoint(ec).port();
   asio::post(acceptor_.get_executor(), [this] { accept(); });
   for (unsigned i = 0; i < std::max(1U, o.threads); ++i) {
-    threads_.emplace_back([core = core_] { core->io.run(); });
+    threads_.emplace_back([core = core_] { serve(core->io); });
   }
   return {};
 }

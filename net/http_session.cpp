@@ -135,8 +135,8 @@ void session::on_input(std::size_t count) {
   }
 }
 
-// The end of input is not yet the end of the connection: whoever closes only the sending half
-// still gets the answers to what it sent.
+// The end of input counts as the client's leaving, since a closed connection looks no different.
+// Answers are sent all the same: a client that closed only its sending half reads them.
 void session::on_input_end(const error_code& ec) {
   input_ended_ = true;
   if (ec != asio::error::eof) return close();
@@ -193,6 +193,7 @@ void session::handle() {
   r.local = local_;
   const auto e = std::make_shared<exchange>(shared_from_this());
   exchange_ = e;
+  if (input_ended_) e->client_gone();
   try {
     core_->handle(std::move(r), responder(e));
   } catch (const std::exception& failure) {
@@ -210,7 +211,9 @@ void session::refuse(unsigned status, std::string_view message) {
   to_head_ = false;
   keep_alive_ = false;
   must_linger_ = true;
-  write(error_response(status, message));
+  response told = error_response(status, message);
+  if (status == 503) told.headers.push_back({"Retry-After", "1"});
+  write(std::move(told));
 }
 
 void session::post_answer(response r) {

@@ -25,6 +25,8 @@ namespace lp::net {
 
 using strand = boost::asio::strand<boost::asio::io_context::executor_type>;
 using tcp_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, strand>;
+using strand_timer =
+    boost::asio::basic_waitable_timer<clock, boost::asio::wait_traits<clock>, strand>;
 
 /// What the sessions of one server share. It outlives the server while responders are held.
 struct server_core {
@@ -89,7 +91,7 @@ class session : public std::enable_shared_from_this<session> {
   const std::shared_ptr<server_core> core_;
   const strand strand_;
   tcp_socket socket_;
-  boost::asio::steady_timer timer_;
+  strand_timer timer_;
   boost::beast::flat_buffer in_;
   std::optional<request_parser> parser_;
   std::string remote_;
