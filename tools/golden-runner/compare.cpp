@@ -24,9 +24,8 @@ std::string index_text(std::int64_t flat, at::IntArrayRef shape) {
 
 /// |got - expected| as a multiple of the limit.
 double share_of(double got, double expected, double limit) {
-  if (std::isnan(got) || std::isnan(expected)) {
-    return std::isnan(got) && std::isnan(expected) ? 0 : infinite;
-  }
+  if (std::isnan(expected)) return 0;
+  if (std::isnan(got)) return infinite;
   if (got == expected) return 0;  // also where both are infinite
   const double off = std::abs(got - expected);
   return limit > 0 && std::isfinite(off) ? off / limit : infinite;

@@ -20,7 +20,8 @@ struct distance {
 };
 
 /// Integers and truth values must be equal whatever their width; a floating tensor may stand for
-/// expected integers. A NaN matches a NaN only.
+/// expected integers. Where a NaN was recorded the reference itself had broken down (a solver's
+/// logarithm of a last noise level of zero), and any value passes.
 distance compare(const at::Tensor& got, const expectation& expected);
 
 }  // namespace lp::goldens
