@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 
+#include "tools/lp-bench/noop.hpp"
 #include "tools/lp-bench/unet.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app("Measures the parts of lp-runtime.");
   app.require_subcommand(1);
+  lp::bench::noop_options noop;
+  auto* noop_command = app.add_subcommand("noop", "what a cluster adds to a job");
+  lp::bench::add_noop_options(*noop_command, noop);
   lp::bench::unet_options unet;
   auto* unet_command = app.add_subcommand("unet", "one call of a UNet with random weights");
   lp::bench::add_unet_options(*unet_command, unet);
   CLI11_PARSE(app, argc, argv);
+  if (noop_command->parsed()) return lp::bench::bench_noop(noop);
   return lp::bench::bench_unet(unet);
 }
