@@ -14,6 +14,8 @@
 #include <caf/config.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/exit_reason.hpp>
+#include <caf/io/middleman.hpp>
+#include <caf/io/typed_broker.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -56,6 +58,14 @@ auto& state(Self* self) {
 template <class Self, class Handle, class... Ts>
 void send(Self* self, const Handle& to, Ts&&... xs) {
   self->send(to, std::forward<Ts>(xs)...);
+}
+
+/// Spawns an actor on the node's network thread, as a broker without connections: a message from
+/// another node reaches it, and its answer leaves, without a change of thread. For actors whose
+/// handlers only decide and forward. Its function takes a `stateful_broker_pointer`.
+template <class F>
+auto spawn_on_network_thread(caf::actor_system& system, F f) {
+  return system.middleman().spawn_broker(std::move(f));
 }
 
 /// Sends from a thread that is no actor.

@@ -40,7 +40,7 @@ struct gateway_state : state_base {
   drained_ptr drained;  ///< told once, when the last job is answered
 };
 
-using self_ptr = gateway_actor::stateful_pointer<gateway_state>;
+using self_ptr = gateway_actor::stateful_broker_pointer<gateway_state>;
 
 void answer(self_ptr self, const std::string& id, result<wire::JobResult> outcome) {
   gateway_state& s = state(self);
@@ -180,7 +180,7 @@ void peer_down(self_ptr self, const std::string& node) {
 }  // namespace
 
 gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) {
-  return system.spawn([options](self_ptr self) -> gateway_actor::behavior_type {
+  return spawn_on_network_thread(system, [options](self_ptr self) -> gateway_actor::behavior_type {
     state(self).options = options;
     return {
         [self](submit_atom, const submission_ptr& what) { submit(self, what); },

@@ -44,18 +44,14 @@ struct worker_state_t : state_base {
   run_queue runs;
   std::map<std::string, active_job> jobs;
   net::media_store blobs{{blob_budget, 1024, blob_life}};
-  std::vector<std::string> warm;
-  std::uint64_t model_bytes = 0;
+  warm_models_ptr warm = std::make_shared<warm_models>();
+  std::string last_used;
   bool stepping = false;
   bool draining = false;
   drained_ptr drained;  ///< told once, when the last job is answered
 };
 
 using self_ptr = gpu_worker_actor::stateful_pointer<worker_state_t>;
-
-bool contains(const std::vector<std::string>& all, const std::string& one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
-}
 
 worker_state present_state(self_ptr self) {
   const worker_state_t& s = state(self);
@@ -66,14 +62,14 @@ worker_state present_state(self_ptr self) {
   w.set_memory_bytes(s.options.device_memory);
   w.set_slots(s.options.slots);
   w.set_running(static_cast<std::uint32_t>(s.jobs.size()));
-  w.set_model_bytes(s.model_bytes);
+  w.set_model_bytes(s.warm->bytes);
   w.set_draining(s.draining);
   for (const pipelines::catalogue_entry& m : s.options.models) {
     wire::Offer& o = *w.add_offers();
     o.set_pipeline(m.pipeline);
     o.set_model(m.model);
     o.set_is_default(m.is_default);
-    o.set_warm(contains(s.warm, m.model));
+    o.set_warm(s.warm->by_id.count(m.model) > 0);
   }
   return w;
 }
@@ -183,6 +179,19 @@ void begin(self_ptr self, const std::string& id, const model_lease& lease) {
   keep_stepping(self);
 }
 
+// A warm model is taken as it is: asking the cache would cost every job two changes of thread. The
+// cache hears of it where that changes the order of use.
+model_lease take_warm(self_ptr self, const std::string& id) {
+  worker_state_t& s = state(self);
+  const auto it = s.warm->by_id.find(id);
+  model_lease lease = it == s.warm->by_id.end() ? nullptr : it->second.lock();
+  if (lease && s.last_used != id) {
+    s.last_used = id;
+    send(self, s.cache, used_atom_v, id);
+  }
+  return lease;
+}
+
 caf::result<job_result> accept(self_ptr self, const job_request& r) {
   worker_state_t& s = state(self);
   const std::string& node = s.options.node;
@@ -197,12 +206,18 @@ caf::result<job_result> accept(self_ptr self, const job_request& r) {
   job.deadline = now + milliseconds(r->budget_ms());
   job.promise = self->make_response_promise<job_result>();
   const std::string id = r->id();
+  const auto promise = job.promise;
+  if (const model_lease lease = take_warm(self, r->model())) {
+    begin(self, id, lease);
+    return promise;
+  }
+  s.last_used = r->model();
   request(self, s.cache, milliseconds(r->budget_ms()), acquire_atom_v, r->model())
       .then([self, id](const model_lease& lease) { begin(self, id, lease); },
             [self, id](const caf::error& e) {
               finish(self, id, fail(from_caf(e, "loading the model")));
             });
-  return job.promise;
+  return promise;
 }
 
 void step(self_ptr self) {
@@ -302,9 +317,8 @@ gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options 
         [self](link_down_atom, const std::string&) {
           state(self).orchestrator = orchestrator_actor{};
         },
-        [self](warm_atom, const std::vector<std::string>& warm, std::uint64_t bytes) {
+        [self](warm_atom, const warm_models_ptr& warm) {
           state(self).warm = warm;
-          state(self).model_bytes = bytes;
           tell_orchestrator(self);
         },
         [self](drain_atom, const drained_ptr& done) { drain(self, done); },

@@ -28,19 +28,11 @@ struct cache_state : state_base {
 
 using self_ptr = model_cache_actor::stateful_pointer<cache_state>;
 
-// A lease unpins by message when its last copy goes, on whatever thread that happens.
-model_lease make_lease(self_ptr self, const std::string& id, const model_lease& model) {
-  const caf::actor_addr cache = self->address();
-  return {model.get(), [model, cache, id](pipelines::model*) {
-            if (const auto to = caf::actor_cast<caf::strong_actor_ptr>(cache)) {
-              post(caf::actor_cast<model_cache_actor>(to), release_atom_v, id);
-            }
-          }};
-}
-
 void tell_owner(self_ptr self) {
-  const model_shelf& shelf = state(self).shelf;
-  send(self, state(self).owner, warm_atom_v, shelf.warm(), shelf.bytes());
+  auto warm = std::make_shared<warm_models>();
+  for (const auto& [id, model] : state(self).shelf.warm()) warm->by_id.emplace(id, model);
+  warm->bytes = state(self).shelf.bytes();
+  send(self, state(self).owner, warm_atom_v, warm_models_ptr(std::move(warm)));
 }
 
 using loader_fn = std::function<result<model_lease>(const std::string&)>;
@@ -75,7 +67,7 @@ caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   auto decision = s.shelf.acquire(id, s.options.estimate(id));
   if (!decision) return to_caf(decision.error());
   using next = model_shelf::decision::next;
-  if (decision->what == next::use) return make_lease(self, id, decision->model);
+  if (decision->what == next::use) return decision->model;
   for (const std::string& out : decision->evicted) {
     log::info("model_cache", "{}: dropped {} to make room for {}", s.options.node, out, id);
   }
@@ -102,8 +94,10 @@ void finish_load(self_ptr self, const std::string& id, const model_lease& model,
     for (promise& p : waiting) p.deliver(to_caf(e));
     return;
   }
-  s.shelf.loaded(id, model, model->bytes(), static_cast<unsigned>(waiting.size()));
-  for (promise& p : waiting) p.deliver(make_lease(self, id, model));
+  for (const std::string& out : s.shelf.loaded(id, model, model->bytes())) {
+    log::info("model_cache", "{}: dropped {} to make room for {}", s.options.node, out, id);
+  }
+  for (promise& p : waiting) p.deliver(model);
   tell_owner(self);
 }
 
@@ -117,7 +111,7 @@ model_cache_actor spawn_model_cache(caf::actor_system& system, caf::strong_actor
     state(self).options = options;
     return {
         [self](acquire_atom, const std::string& id) { return acquire(self, id); },
-        [self](release_atom, const std::string& id) { state(self).shelf.release(id); },
+        [self](used_atom, const std::string& id) { state(self).shelf.used(id); },
         [self](loaded_atom, const std::string& id, const model_lease& model,
                const std::string& reason) { finish_load(self, id, model, reason); },
     };

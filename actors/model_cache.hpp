@@ -19,9 +19,9 @@ struct model_cache_options {
   std::function<std::uint64_t(const std::string& id)> estimate;
 };
 
-/// Spawns a worker's cache: one load a model however many ask, on threads of their own; models are
-/// pinned while a lease lives and kept within the budget after that. `owner` is told
-/// (warm_atom, ids, bytes) whenever the set of warm models changes.
+/// Spawns a worker's cache: one load a model however many ask, on threads of their own; a model
+/// in use is never dropped, the others are kept within the budget. `owner` is told the warm models
+/// whenever their set changes and may use them without asking.
 model_cache_actor spawn_model_cache(caf::actor_system& system, caf::strong_actor_ptr owner,
                                     model_cache_options options);
 

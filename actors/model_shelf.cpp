@@ -11,7 +11,6 @@ result<model_shelf::decision> model_shelf::acquire(const std::string& id, std::u
   if (const auto it = slots_.find(id); it != slots_.end()) {
     slot& s = it->second;
     if (!s.model) return decision{};
-    ++s.pins;
     s.used = ++uses_;
     return decision{decision::next::use, s.model, {}};
   }
@@ -31,11 +30,10 @@ result<model_shelf::decision> model_shelf::acquire(const std::string& id, std::u
 }
 
 std::vector<std::string> model_shelf::loaded(const std::string& id, model_ptr model,
-                                             std::uint64_t bytes, unsigned waiting) {
+                                             std::uint64_t bytes) {
   slot& s = slots_[id];
   s.model = std::move(model);
   s.bytes = bytes;
-  s.pins = waiting;
   s.used = ++uses_;
   return make_room(budget_, id);
 }
@@ -44,15 +42,14 @@ void model_shelf::load_failed(const std::string& id) {
   slots_.erase(id);
 }
 
-void model_shelf::release(const std::string& id) {
-  const auto it = slots_.find(id);
-  if (it != slots_.end() && it->second.pins > 0) --it->second.pins;
+void model_shelf::used(const std::string& id) {
+  if (const auto it = slots_.find(id); it != slots_.end()) it->second.used = ++uses_;
 }
 
-std::vector<std::string> model_shelf::warm() const {
-  std::vector<std::string> out;
+std::map<std::string, model_shelf::model_ptr> model_shelf::warm() const {
+  std::map<std::string, model_ptr> out;
   for (const auto& [id, s] : slots_) {
-    if (s.model) out.push_back(id);
+    if (s.model) out.emplace(id, s.model);
   }
   return out;
 }
@@ -69,7 +66,7 @@ std::vector<std::string> model_shelf::make_room(std::uint64_t budget, const std:
     auto oldest = slots_.end();
     for (auto it = slots_.begin(); it != slots_.end(); ++it) {
       const slot& s = it->second;
-      if (!s.model || s.pins > 0 || it->first == keep) continue;
+      if (!s.model || s.model.use_count() > 1 || it->first == keep) continue;
       if (oldest == slots_.end() || s.used < oldest->second.used) oldest = it;
     }
     if (oldest == slots_.end()) break;

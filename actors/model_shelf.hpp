@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which models are kept: pinned while in use, least recently used out first, within a byte budget.
-// No CAF and no clock: order of calls is order of use.
+// Which models are kept: never dropped while in use, least recently used out first, within a byte
+// budget. No CAF and no clock: order of calls is order of use.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@ class model;
 
 namespace lp::actors {
 
+/// A model is in use while somebody besides the shelf holds a pointer to it.
 class model_shelf {
  public:
   using model_ptr = std::shared_ptr<pipelines::model>;
@@ -27,32 +28,29 @@ class model_shelf {
   struct decision {
     enum class next { use, wait, load };
     next what = next::wait;
-    model_ptr model;                   ///< with use: pinned once more
+    model_ptr model;                   ///< with use
     std::vector<std::string> evicted;  ///< dropped now to make room
   };
 
   /// Somebody needs the model. `expected_bytes` is what loading it is thought to take. With `load`
   /// the caller starts the one load; with `wait` one is under way. out_of_memory if the model
-  /// exceeds the budget by itself, busy if pinned models leave no room for it now.
+  /// exceeds the budget by itself, busy if models in use leave no room for it now.
   result<decision> acquire(const std::string& id, std::uint64_t expected_bytes);
 
-  /// The load ended; `waiting` users get it and are pinned. Drops others if its true size asks for
-  /// it; their ids.
-  std::vector<std::string> loaded(const std::string& id, model_ptr model, std::uint64_t bytes,
-                                  unsigned waiting);
+  /// The load ended. Drops others if its true size asks for it; their ids.
+  std::vector<std::string> loaded(const std::string& id, model_ptr model, std::uint64_t bytes);
   void load_failed(const std::string& id);
 
-  /// One user is done.
-  void release(const std::string& id);
+  /// The model was used without asking here.
+  void used(const std::string& id);
 
-  std::vector<std::string> warm() const;
+  std::map<std::string, model_ptr> warm() const;
   std::uint64_t bytes() const;
 
  private:
   struct slot {
     model_ptr model;  ///< null while loading
     std::uint64_t bytes = 0;
-    unsigned pins = 0;
     std::uint64_t used = 0;
   };
 

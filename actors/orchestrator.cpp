@@ -41,7 +41,7 @@ struct orchestrator_state : state_base {
   drained_ptr drained;
 };
 
-using self_ptr = orchestrator_actor::stateful_pointer<orchestrator_state>;
+using self_ptr = orchestrator_actor::stateful_broker_pointer<orchestrator_state>;
 
 void announce_soon(self_ptr self) {
   if (state(self).announcing) return;
@@ -227,34 +227,35 @@ void expire(self_ptr self) {
 }  // namespace
 
 orchestrator_actor spawn_orchestrator(caf::actor_system& system, orchestrator_options options) {
-  return system.spawn([options](self_ptr self) -> orchestrator_actor::behavior_type {
-    state(self).options = options;
-    state(self).pool = worker_pool(options.hello.node(), options.queue_limit);
-    self->delayed_send(self, expiry_tick, caf::tick_atom_v);
-    return {
-        [self](hello_atom, const hello& theirs) { return greet(self, theirs); },
-        [self](watch_atom, const caf::strong_actor_ptr& who) {
-          state(self).directories.push_back(caf::actor_cast<directory_actor>(who));
-          state(self).watched.watch(self, state(self).directories.back(),
-                                    [self, who](const caf::error&) { forget(self, who); });
-          announce(self);
-        },
-        [self](worker_atom, const worker_state& w, const caf::strong_actor_ptr& handle) {
-          add_worker(self, w, handle);
-        },
-        [self](run_atom, const job_request& r) { return run(self, r); },
-        [self](cancel_atom, const std::string& id) { cancel(self, id); },
-        [self](read_atom, const chunk_request& r) { return read(self, r); },
-        [self](drain_atom, const drained_ptr& done) {
-          state(self).pool.drain();
-          state(self).drained = done;
-          announce(self);
-          tell_if_drained(self);
-        },
-        [self](announce_atom) { announce(self); },
-        [self](caf::tick_atom) { expire(self); },
-    };
-  });
+  return spawn_on_network_thread(
+      system, [options](self_ptr self) -> orchestrator_actor::behavior_type {
+        state(self).options = options;
+        state(self).pool = worker_pool(options.hello.node(), options.queue_limit);
+        self->delayed_send(self, expiry_tick, caf::tick_atom_v);
+        return {
+            [self](hello_atom, const hello& theirs) { return greet(self, theirs); },
+            [self](watch_atom, const caf::strong_actor_ptr& who) {
+              state(self).directories.push_back(caf::actor_cast<directory_actor>(who));
+              state(self).watched.watch(self, state(self).directories.back(),
+                                        [self, who](const caf::error&) { forget(self, who); });
+              announce(self);
+            },
+            [self](worker_atom, const worker_state& w, const caf::strong_actor_ptr& handle) {
+              add_worker(self, w, handle);
+            },
+            [self](run_atom, const job_request& r) { return run(self, r); },
+            [self](cancel_atom, const std::string& id) { cancel(self, id); },
+            [self](read_atom, const chunk_request& r) { return read(self, r); },
+            [self](drain_atom, const drained_ptr& done) {
+              state(self).pool.drain();
+              state(self).drained = done;
+              announce(self);
+              tell_if_drained(self);
+            },
+            [self](announce_atom) { announce(self); },
+            [self](caf::tick_atom) { expire(self); },
+        };
+      });
 }
 
 }  // namespace lp::actors

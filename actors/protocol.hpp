@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,8 +52,15 @@ struct view_query {
 };
 using view_query_ptr = std::shared_ptr<view_query>;
 
-/// What the model cache hands out: the model, pinned until the last copy is dropped.
+/// What the model cache hands out: the model stays loaded while somebody holds this.
 using model_lease = std::shared_ptr<pipelines::model>;
+
+/// The models that are warm now. Weak: knowing of a model does not keep it loaded.
+struct warm_models {
+  std::map<std::string, std::weak_ptr<pipelines::model>> by_id;
+  std::uint64_t bytes = 0;
+};
+using warm_models_ptr = std::shared_ptr<const warm_models>;
 
 /// Told when a node has nothing left to do.
 struct drained {
@@ -65,6 +73,7 @@ using drained_ptr = std::shared_ptr<drained>;
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::submission_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::view_query_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::model_lease)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::warm_models_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::drained_ptr)
 
 CAF_BEGIN_TYPE_ID_BLOCK(lp_actors, first_custom_type_id)
@@ -93,7 +102,7 @@ CAF_ADD_ATOM(lp_actors, lp::actors, view_atom, "view")
 CAF_ADD_ATOM(lp_actors, lp::actors, drain_atom, "drain")
 CAF_ADD_ATOM(lp_actors, lp::actors, step_atom, "step")
 CAF_ADD_ATOM(lp_actors, lp::actors, acquire_atom, "acquire")
-CAF_ADD_ATOM(lp_actors, lp::actors, release_atom, "release")
+CAF_ADD_ATOM(lp_actors, lp::actors, used_atom, "used")
 CAF_ADD_ATOM(lp_actors, lp::actors, loaded_atom, "loaded")
 CAF_ADD_ATOM(lp_actors, lp::actors, warm_atom, "warm")
 
@@ -128,15 +137,15 @@ using gpu_worker_actor = typed_actor<
     void(step_atom),
     // From its peer_link: the orchestrator of that name is there, or no longer.
     void(link_up_atom, std::string, caf::strong_actor_ptr), void(link_down_atom, std::string),
-    // From its model_cache: the models that are warm now, and their bytes.
-    void(warm_atom, std::vector<std::string>, std::uint64_t), void(drain_atom, drained_ptr)>;
+    // From its model_cache, whenever the set changes.
+    void(warm_atom, warm_models_ptr), void(drain_atom, drained_ptr)>;
 
 /// Loads models and keeps them; one a worker.
 using model_cache_actor = typed_actor<
     // The model of that id, loaded if need be. All local.
     model_lease(acquire_atom, std::string),
-    // A lease was dropped.
-    void(release_atom, std::string),
+    // The owner used a warm model without asking.
+    void(used_atom, std::string),
     // A load ended well (model, milliseconds) or not (empty, the reason as wire::Error bytes).
     void(loaded_atom, std::string, model_lease, std::string)>;
 
