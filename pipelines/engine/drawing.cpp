@@ -7,10 +7,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include "pipelines/engine/guarded.hpp"
-#include "pipelines/engine/nn.hpp"
 #include "pipelines/engine/random.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 
@@ -61,10 +61,18 @@ at::Tensor encode(const parts& p, const std::vector<std::string>& texts, int cli
   return p.text->final_norm(hidden).to(at::kFloat);
 }
 
-/// Latent consistency models learn the guidance as a sinusoidal embedding of (scale - 1) * 1000.
+/// Latent consistency models learn the guidance as sines and cosines of (scale - 1) * 1000. Such
+/// large angles depend on the last bit of the frequencies: the order of the fp32 operations is that
+/// of the Python library, which differs from its time embedding.
 at::Tensor embed_guidance(const parts& p, double scale) {
-  const auto value = at::full({1}, (scale - 1) * 1000, at::kFloat);
-  return nn::timestep_embedding(value, p.unet->config().time_cond_proj_dim, false, 1).to(p.device);
+  const auto size = p.unet->config().time_cond_proj_dim;
+  const auto half = size / 2;
+  const auto width = at::full({}, 10000.0, at::kFloat).log() / static_cast<double>(half - 1);
+  const auto frequencies = (at::arange(half, at::kFloat) * -width).exp();
+  const auto angles = at::full({1, 1}, scale - 1, at::kFloat) * 1000.0 * frequencies;
+  std::vector<at::Tensor> columns{angles.sin(), angles.cos()};
+  if (size % 2 == 1) columns.push_back(at::zeros({1, 1}));
+  return at::cat(columns, 1).to(p.device);
 }
 
 /// The network's prediction for the pictures [first, first + n) of `input`.
