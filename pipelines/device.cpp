@@ -25,11 +25,6 @@ std::optional<int> parse_number(std::string_view text, int first, int last) {
 
 }  // namespace
 
-std::string device::name() const {
-  if (type == kind::cuda) return fmt::format("cuda:{}", index);
-  return threads == 0 ? "cpu" : fmt::format("cpu:{}", threads);
-}
-
 result<device> parse_device(std::string_view text) {
   const auto colon = text.find(':');
   const std::string_view type = text.substr(0, colon);

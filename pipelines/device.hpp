@@ -15,7 +15,12 @@ struct device {
   int index = 0;    ///< CUDA ordinal; 0 for the CPU
   int threads = 0;  ///< CPU threads; 0 means all the machine has
 
-  std::string name() const;  ///< "cpu", "cpu:2", "cuda:0": what parse_device() takes
+  /// "cpu", "cpu:2", "cuda:0": what parse_device() takes. Here, because both halves use it and the
+  /// torch half does not link the other.
+  std::string name() const {
+    if (type == kind::cuda) return "cuda:" + std::to_string(index);
+    return threads == 0 ? "cpu" : "cpu:" + std::to_string(threads);
+  }
 };
 
 /// Accepts "cpu", "cpu:N" (N threads, 1..1024) and "cuda:N" (ordinal, 0..63); "cuda" is "cuda:0".
