@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include <ATen/ATen.h>
-#include <boost/json.hpp>
 #include <gmock/gmock.h>
+#include <boost/json.hpp>
 
 #include "pipelines/engine/python_json.hpp"
 #include "pipelines/engine/safetensors.hpp"
@@ -61,11 +61,10 @@ class recorded_drawing {
     options.precision = weight_precision::fp32;
     if (const auto* other = about_.if_contains("scheduler_override"))
       options.scheduler_config = root_ / json::value_to<std::string>(*other);
-    auto loaded =
-        stable_diffusion::load(root_ / json::value_to<std::string>(about_.at("model_dir")), options);
+    auto loaded = stable_diffusion::load(
+        root_ / json::value_to<std::string>(about_.at("model_dir")), options);
     ASSERT_TRUE(loaded) << loaded.error().message;
-    auto started =
-        stable_diffusion::start(*loaded, request_of(about_.at("params").as_object()));
+    auto started = stable_diffusion::start(*loaded, request_of(about_.at("params").as_object()));
     ASSERT_TRUE(started) << started.error().message;
     auto& d = **started;
     expect("initial_latents", d.latents());
@@ -102,9 +101,9 @@ bool is_text_to_image(const fs::path& folder) {
   const auto about = read_python_json_file(folder / "case.json");
   if (!about || about->at("kind") != "pipeline") return false;
   if (!about->at("inputs").as_object().empty()) return false;
-  const auto index = read_python_json_file(
-      folder.parent_path() / json::value_to<std::string>(about->at("model_dir")) /
-      "model_index.json");
+  const auto index = read_python_json_file(folder.parent_path() /
+                                           json::value_to<std::string>(about->at("model_dir")) /
+                                           "model_index.json");
   return index && (index->at("_class_name") == "StableDiffusionPipeline" ||
                    index->at("_class_name") == "LatentConsistencyModelPipeline");
 }
@@ -122,7 +121,9 @@ std::vector<fs::path> recorded_folders() {
 }
 
 class recorded_drawings : public ::testing::TestWithParam<fs::path> {};
-TEST_P(recorded_drawings, are_reproduced) { recorded_drawing(GetParam()).compare(); }
+TEST_P(recorded_drawings, are_reproduced) {
+  recorded_drawing(GetParam()).compare();
+}
 INSTANTIATE_TEST_SUITE_P(all, recorded_drawings, ::testing::ValuesIn(recorded_folders()),
                          [](const auto& param) {
                            return param.param.filename().string() + "_" +
