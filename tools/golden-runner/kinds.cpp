@@ -7,8 +7,9 @@
 namespace lp::goldens {
 
 runner find_runner(std::string_view kind) {
-  static constexpr std::array<std::pair<std::string_view, runner>, 8> table = {{
+  static constexpr std::array<std::pair<std::string_view, runner>, 9> table = {{
       {"math", run_math},
+      {"pipeline", run_pipeline},
       {"rng", run_rng},
       {"safetensors", run_safetensors},
       {"scheduler", run_scheduler},

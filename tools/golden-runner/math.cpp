@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 
 #include "pipelines/engine/nn.hpp"
+#include "pipelines/engine/stable_diffusion.hpp"
 #include "tools/golden-runner/kinds.hpp"
 
 namespace lp::goldens {
@@ -12,6 +13,10 @@ result<answer> run_math(const golden_case& c) {
   if (const auto times = c.input("timesteps"); times.defined() && dim > 0) {
     out.values["sd"] = engine::nn::timestep_embedding(times, dim, true, 0);
     out.values["ddpm"] = engine::nn::timestep_embedding(times, dim, false, 1);
+  }
+  if (const auto guided = c.input("noise_cfg"); guided.defined()) {
+    out.values["out"] = engine::rescale_guidance(guided, c.input("noise_pred_text"),
+                                                 c.number("guidance_rescale", 0));
   }
   return out;
 }
