@@ -80,9 +80,9 @@ std::uintmax_t bytes_of_weights(const fs::path& folder) {
   return sum;
 }
 
-weight_precision choose(weight_precision wanted, const fs::path& folder) {
+weight_precision choose(weight_precision wanted, at::Device device, const fs::path& folder) {
   if (wanted != weight_precision::automatic) return wanted;
-  return has_fast_bf16() && bytes_of_weights(folder / "unet") >= large_weights
+  return (device.is_cuda() || has_fast_bf16()) && bytes_of_weights(folder / "unet") >= large_weights
              ? weight_precision::bf16
              : weight_precision::fp32;
 }
@@ -111,11 +111,11 @@ class pipeline_loader {
     if (!tokenizer) return fail(tokenizer.error());
     parts_ = std::make_unique<stable_diffusion::parts>(std::move(*tokenizer));
     parts_->device = options_.device;
-    parts_->precision = choose(options_.precision, folder_);
+    parts_->precision = choose(options_.precision, options_.device, folder_);
     if (auto ok = load_scheduler(*index, *name == "StableDiffusionPipeline"); !ok)
       return fail(ok.error());
-    if (auto ok = load_networks(); !ok) return fail(ok.error());
     if (auto ok = check_fit(); !ok) return fail(ok.error());
+    if (auto ok = load_networks(); !ok) return fail(ok.error());
     return std::move(parts_);
   }
 
@@ -156,35 +156,56 @@ class pipeline_loader {
     return {};
   }
 
-  /// The files may be right one by one and still not belong together.
+  /// The files may be right one by one and still not belong together. From the configurations
+  /// alone: nobody waits for gigabytes to be told.
   result<void> check_fit() const {
-    const auto& unet = parts_->unet->config();
-    const auto& text = parts_->text->config();
-    const auto latents = parts_->vae->config().latent_channels;
-    if (unet.in_channels != latents || unet.out_channels != latents) {
-      return misfit("unet", fmt::format("a UNet with {} input and {} output channels (inpainting, "
-                                        "upscaling, ...) is not supported for text-to-image; "
-                                        "expected {} as the autoencoder's latents",
-                                        unet.in_channels, unet.out_channels, latents));
+    const auto unet = config_of("unet", parse_unet_config);
+    if (!unet) return fail(unet.error());
+    const auto vae = config_of("vae", parse_autoencoder_kl_config);
+    if (!vae) return fail(vae.error());
+    const auto text = config_of("text_encoder", parse_clip_text_config);
+    if (!text) return fail(text.error());
+    if (unet->in_channels != vae->latent_channels || unet->out_channels != vae->latent_channels) {
+      return misfit("unet",
+                    fmt::format("a UNet with {} input and {} output channels (inpainting, "
+                                "upscaling, ...) is not supported for text-to-image; "
+                                "expected {} as the autoencoder's latents",
+                                unet->in_channels, unet->out_channels, vae->latent_channels));
     }
-    if (unet.text_time || unet.class_embed != class_embedding::none)
+    if (unet->text_time || unet->class_embed != class_embedding::none)
       return misfit("unet", "a UNet with class or size conditions is not supported here");
-    for (const auto& level : unet.levels) {
-      if (level.cross_attention_dim == text.hidden_size) continue;
+    for (const auto& level : unet->levels) {
+      if (level.cross_attention_dim == text->hidden_size) continue;
       return misfit("unet", fmt::format("cross_attention_dim {} is not the text encoder's "
                                         "hidden_size {}",
-                                        level.cross_attention_dim, text.hidden_size));
+                                        level.cross_attention_dim, text->hidden_size));
     }
+    return check_words(*text);
+  }
+
+  result<void> check_words(const clip_text_config& text) const {
     const auto& words = parts_->tokenizer;
-    if (static_cast<std::int64_t>(words.max_length()) > text.max_position_embeddings ||
-        static_cast<std::int64_t>(words.vocab_size()) > text.vocab_size) {
-      return misfit("text_encoder",
-                    fmt::format("{} positions and {} words do not suffice for the tokenizer's {} "
-                                "and {}",
-                                text.max_position_embeddings, text.vocab_size, words.max_length(),
-                                words.vocab_size()));
-    }
-    return {};
+    if (static_cast<std::int64_t>(words.max_length()) <= text.max_position_embeddings &&
+        static_cast<std::int64_t>(words.vocab_size()) <= text.vocab_size)
+      return {};
+    return misfit("text_encoder",
+                  fmt::format("{} positions and {} words do not suffice for the tokenizer's {} "
+                              "and {}",
+                              text.max_position_embeddings, text.vocab_size, words.max_length(),
+                              words.vocab_size()));
+  }
+
+  template <class Parse>
+  auto config_of(const char* component, Parse parse) const
+      -> decltype(parse(std::declval<const json::object&>())) {
+    const auto file = folder_ / component / "config.json";
+    const auto config = read_json_file(file);
+    if (!config) return fail(config.error());
+    auto parsed = parse(*config);
+    if (!parsed)
+      return fail(parsed.error().code,
+                  fmt::format("{}: {}", file.string(), parsed.error().message));
+    return parsed;
   }
 
   result<void> misfit(const char* component, const std::string& why) const {

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/engine/schedulers/scheduler.hpp"
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
 #include <boost/json.hpp>
 
 #include "pipelines/engine/python_json.hpp"
-#include "pipelines/engine/safetensors.hpp"
+#include "pipelines/engine/random.hpp"
 
 namespace lp::engine {
 namespace {
@@ -20,116 +18,6 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-at::Generator seeded(std::uint64_t seed) {
-  return at::detail::createCPUGenerator(seed);
-}
-
-/// One reference run of a scheduler: outputs of a network are given, every step is compared.
-class reference_case {
- public:
-  explicit reference_case(const fs::path& folder)
-      : folder_(folder),
-        case_(read_python_json_file(folder / "case.json").value()),
-        inputs_(safetensors_file::open(folder / "inputs.safetensors").value()),
-        expected_(safetensors_file::open(folder / "expected.safetensors").value()) {}
-
-  void run() {
-    const auto config = read_python_json_file(folder_ / "scheduler_config.json").value();
-    auto made = make_scheduler(config);
-    ASSERT_TRUE(made) << made.error().message;
-    auto& s = **made;
-    if (const auto* eta = params().if_contains("eta")) s.set_eta(eta->to_number<double>());
-    ASSERT_TRUE(s.set_timesteps(params().at("num_inference_steps").to_number<int>()));
-    expect("timesteps", at::tensor(s.timesteps(), at::kDouble));
-    if (expected_->tensors().contains("sigmas"))
-      expect("sigmas", at::tensor(s.sigmas(), at::kDouble));
-    EXPECT_NEAR(s.init_noise_sigma(), params().at("init_noise_sigma").to_number<double>(),
-                1e-4 * s.init_noise_sigma());
-    add_noise(s);
-    steps(s);
-  }
-
- private:
-  const json::object& params() const { return case_.at("params").as_object(); }
-
-  void add_noise(const scheduler& s) {
-    if (!expected_->tensors().contains("noisy")) return;
-    expect("noisy", s.add_noise(input("add_noise_latents"), input("add_noise_noise"),
-                                params().at("add_noise_index").to_number<std::size_t>()));
-  }
-
-  void steps(scheduler& s) {
-    std::vector<at::Generator> noise{seeded(params().at("step_seed").to_number<std::uint64_t>())};
-    auto sample = input("sample");
-    const auto outputs = input("model_outputs");
-    std::vector<at::Tensor> scaled, stepped, foreseen;
-    for (std::size_t i = 0; i < s.timesteps().size(); ++i) {
-      scaled.push_back(s.scale_model_input(sample, i));
-      sample = s.step(outputs[static_cast<std::int64_t>(i)], i, sample, noise);
-      stepped.push_back(sample);
-      if (s.pred_original().defined()) foreseen.push_back(s.pred_original());
-    }
-    expect("scaled_inputs", at::stack(scaled));
-    expect("prev_samples", at::stack(stepped));
-    if (expected_->tensors().contains("pred_original"))
-      expect("pred_original", at::stack(foreseen));
-  }
-
-  at::Tensor input(const std::string& name) const { return inputs_->load(name).value(); }
-
-  void expect(const std::string& name, const at::Tensor& got) const {
-    const auto want = expected_->load(name).value().to(at::kDouble);
-    const auto& about = case_.at("expected").at(name).as_object();
-    const double atol = about.contains("atol") ? about.at("atol").to_number<double>() : 0;
-    const double rtol = about.contains("rtol") ? about.at("rtol").to_number<double>() : 0;
-    ASSERT_EQ(got.sizes(), want.sizes()) << name;
-    const auto off = (got.to(at::kDouble) - want).abs();
-    // UniPC with bh1 ends in NaN there where the last sigma is 0; that is no number to be held to.
-    EXPECT_TRUE(got.isfinite().all().item<bool>()) << name;
-    const auto over = (off - want.abs() * rtol - atol).nan_to_num(0);
-    EXPECT_LE(over.max().item<double>(), 0)
-        << name << " is off by up to " << off.nan_to_num(0).max().item<double>() << " (atol "
-        << atol << ")";
-  }
-
-  fs::path folder_;
-  json::object case_;
-  std::shared_ptr<safetensors_file> inputs_;
-  std::shared_ptr<safetensors_file> expected_;
-};
-
-class scheduler_goldens : public ::testing::TestWithParam<fs::path> {};
-
-TEST_P(scheduler_goldens, every_step_matches_the_reference) {
-  reference_case(GetParam()).run();
-}
-
-bool is_known_scheduler(const fs::path& folder) {
-  const auto about = read_python_json_file(folder / "case.json");
-  if (!about || about->at("kind") != "scheduler") return false;
-  const auto config = read_python_json_file(folder / "scheduler_config.json");
-  return config && make_scheduler(*config);
-}
-
-std::vector<fs::path> golden_folders() {
-  std::vector<fs::path> out;
-  for (const auto* place : {"/../shared/goldens", "/tests/data/goldens"}) {
-    const auto root = fs::path(std::string(LP_SOURCE_DIR) + place);
-    if (!fs::is_directory(root)) continue;
-    for (const auto& entry : fs::directory_iterator(root))
-      if (is_known_scheduler(entry.path())) out.push_back(entry.path());
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(shared, scheduler_goldens, ::testing::ValuesIn(golden_folders()),
-                         [](const auto& param) {
-                           return param.param.filename().string() + "_" +
-                                  std::to_string(param.index);
-                         });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(scheduler_goldens);
 
 json::object sd15(std::string_view extra = "{}") {
   auto config = json::parse(R"({"beta_start": 0.00085, "beta_end": 0.012,
@@ -201,7 +89,7 @@ TEST(scheduler, all_samplers_reach_the_only_point_of_the_data) {
     auto s =
         make_scheduler(sd15(R"({"set_alpha_to_one": true, "skip_prk_steps": true})"), name).value();
     ASSERT_TRUE(s->set_timesteps(12));
-    std::vector<at::Generator> noise{seeded(5)};
+    std::vector<at::Generator> noise{seeded_generator(5)};
     const auto start = draw_noise(point.sizes(), noise);
     auto x = s->add_noise(point, start, 0);
     for (std::size_t i = 0; i < s->timesteps().size(); ++i) {
@@ -218,7 +106,7 @@ TEST(scheduler, set_timesteps_forgets_the_last_run) {
   for (const auto* name :
        {"PNDMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"}) {
     auto s = make_scheduler(sd15(R"({"skip_prk_steps": true})"), name).value();
-    std::vector<at::Generator> noise{seeded(9)};
+    std::vector<at::Generator> noise{seeded_generator(9)};
     const auto output = draw_noise({1, 4, 2, 2}, noise);
     const auto once = [&] {
       EXPECT_TRUE(s->set_timesteps(5));
@@ -232,8 +120,8 @@ TEST(scheduler, set_timesteps_forgets_the_last_run) {
 }
 
 TEST(draw_noise, a_picture_does_not_depend_on_its_batch) {
-  std::vector<at::Generator> both{seeded(1), seeded(2)};
-  std::vector<at::Generator> second{seeded(2)};
+  std::vector<at::Generator> both{seeded_generator(1), seeded_generator(2)};
+  std::vector<at::Generator> second{seeded_generator(2)};
   const auto batch = draw_noise({2, 4, 8, 8}, both);
   EXPECT_TRUE(at::equal(batch.narrow(0, 1, 1), draw_noise({1, 4, 8, 8}, second)));
 }

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// The engine as a worker uses it.
+#include "pipelines/engine.hpp"
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <boost/json.hpp>
+
+#include "pipelines/engine/blas.hpp"
+#include "pipelines/engine/png.hpp"
+#include "tests/engine/small_model.hpp"
+
+extern "C" lp::pipelines::engine* lp_engine_instance();
+
+namespace lp::engine {
+namespace {
+
+namespace json = boost::json;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+json::object params(std::string_view more = "{}") {
+  auto out = json::parse(R"({"prompt": "a red circle on a blue background",
+    "negative_prompt": "", "height": 64, "width": 64, "guidance_scale": 7.5, "seed": 5,
+    "num_inference_steps": 2, "num_images_per_prompt": 1, "safety_check": false, "loras": "",
+    "model_id": ""})")
+                 .as_object();
+  const auto changes = json::parse(more);
+  for (const auto& [key, value] : changes.as_object()) out[key] = value;
+  return out;
+}
+
+std::shared_ptr<pipelines::model> load(const std::filesystem::path& folder) {
+  auto model = lp_engine_instance()->load_text_to_image(folder, {});
+  EXPECT_TRUE(model) << model.error().message;
+  return *model;
+}
+
+pipelines::output draw(pipelines::model& model, const json::object& with) {
+  auto run = model.start({with, {}});
+  EXPECT_TRUE(run) << run.error().message;
+  pipelines::progress at;
+  int last = 0;
+  do {
+    const auto stepped = (*run)->step();
+    EXPECT_TRUE(stepped) << stepped.error().message;
+    if (!stepped) break;
+    at = *stepped;
+    EXPECT_EQ(at.done, ++last);
+  } while (at.done < at.total);
+  auto finished = (*run)->finish();
+  EXPECT_TRUE(finished) << finished.error().message;
+  return std::move(*finished);
+}
+
+error refusal(pipelines::model& model, std::string_view more) {
+  const auto run = model.start({params(more), {}});
+  EXPECT_FALSE(run) << more;
+  return run ? error{} : run.error();
+}
+
+TEST(engine, tells_its_parts) {
+  const auto version = lp_engine_instance()->version();
+  EXPECT_THAT(version, HasSubstr("libtorch"));
+  EXPECT_THAT(version, HasSubstr("CUDA: "));
+  EXPECT_THAT(version, HasSubstr(find_blas().name));
+}
+
+TEST(engine, has_the_cpu_as_its_first_device) {
+  const auto devices = lp_engine_instance()->devices();
+  ASSERT_FALSE(devices.empty());
+  EXPECT_EQ(devices[0].id, "cpu");
+  EXPECT_GT(devices[0].memory_bytes, std::uint64_t{1} << 28);
+  std::vector<std::string> warnings;
+  const auto opened =
+      lp_engine_instance()->open_device({pipelines::device::kind::cpu, 0, 1}, warnings);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->id, "cpu:1");
+}
+
+TEST(engine, refuses_a_gpu_that_is_not_there) {
+  std::vector<std::string> warnings;
+  const auto opened =
+      lp_engine_instance()->open_device({pipelines::device::kind::cuda, 63, 0}, warnings);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ec::bad_config);
+  EXPECT_THAT(opened.error().message, HasSubstr("cuda:63"));
+}
+
+TEST(engine, draws_a_png_and_tells_seed_stages_and_units) {
+  const auto model = load(small_model());
+  EXPECT_GT(model->bytes(), 10'000U);
+  const auto out = draw(*model, params());
+  ASSERT_EQ(out.files.size(), 1U);
+  EXPECT_EQ(out.files[0].mime, "image/png");
+  EXPECT_EQ(out.files[0].seed, 5);
+  EXPECT_FALSE(out.files[0].nsfw);
+  const auto picture = decode_png(*out.files[0].data).value();
+  EXPECT_EQ(picture.width, 64U);
+  EXPECT_EQ(picture.height, 64U);
+  std::vector<std::string> stages;
+  for (const auto& stage : out.stages) {
+    stages.push_back(stage.name);
+    EXPECT_GT(stage.ms, 0) << stage.name;
+  }
+  EXPECT_THAT(stages, ElementsAre("text", "denoise", "decode", "encode"));
+  EXPECT_EQ(out.units, 64 * 64 * 2);
+  EXPECT_TRUE(out.notes.empty());
+}
+
+TEST(engine, counts_seeds_up_and_draws_each_as_if_alone) {
+  const auto model = load(small_model());
+  const auto three = draw(*model, params(R"({"num_images_per_prompt": 3})"));
+  ASSERT_EQ(three.files.size(), 3U);
+  EXPECT_EQ(three.files[2].seed, 7);
+  const auto alone = draw(*model, params(R"({"seed": 7})"));
+  const auto a = decode_png(*alone.files[0].data).value();
+  const auto b = decode_png(*three.files[2].data).value();
+  int worst = 0;
+  for (std::size_t i = 0; i < a.pixels.size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<unsigned char>(a.pixels[i]) -
+                                     static_cast<unsigned char>(b.pixels[i])));
+  }
+  EXPECT_LE(worst, 1);
+}
+
+TEST(engine, makes_up_a_seed_and_tells_it) {
+  const auto model = load(small_model());
+  auto with = params();
+  with.erase("seed");
+  const auto first = draw(*model, with);
+  with["seed"] = first.files[0].seed;
+  EXPECT_EQ(*draw(*model, with).files[0].data, *first.files[0].data);
+  with["seed"] = nullptr;
+  EXPECT_NE(draw(*model, with).files[0].seed, first.files[0].seed);
+}
+
+TEST(engine, resizes_where_the_model_says_what_it_was_trained_for) {
+  const auto folder = copy_of_small_model("sized");
+  std::ofstream(folder / "lp_model.json") << R"({"sizes": [[64, 64]]})";
+  const auto out = draw(*load(folder), params(R"({"width": 1024, "height": 576})"));
+  EXPECT_THAT(out.notes, Contains("drawn at 64x64 and resized to 1024x576"));
+  EXPECT_EQ(out.files[0].width, 1024U);
+  const auto picture = decode_png(*out.files[0].data).value();
+  EXPECT_EQ(picture.width, 1024U);
+  EXPECT_EQ(picture.height, 576U);
+}
+
+TEST(engine, says_when_nobody_checked_for_safety) {
+  const auto out = draw(*load(small_model()), params(R"({"safety_check": true})"));
+  EXPECT_THAT(out.notes, Contains(HasSubstr("safety")));
+}
+
+TEST(engine, names_the_field_that_it_cannot_do) {
+  const auto model = load(small_model());
+  for (const auto& [change, field] :
+       {std::pair{R"({"width": 100})", "width"}, std::pair{R"({"height": 8})", "height"},
+        std::pair{R"({"loras": "{\"a\": 1}"})", "loras"},
+        std::pair{R"({"num_inference_steps": 5000})", "num_inference_steps"},
+        std::pair{R"({"width": 2048, "height": 2048, "num_images_per_prompt": 16})",
+                  "num_images_per_prompt"}}) {
+    const auto e = refusal(*model, change);
+    EXPECT_EQ(e.code, ec::invalid_parameters);
+    EXPECT_THAT(e.message, HasSubstr(field));
+  }
+}
+
+TEST(engine, draws_turbo_models_without_guidance) {
+  const auto turbo = load(copy_of_small_model("tiny-turbo"));
+  const auto plain = load(small_model());
+  const auto expected = draw(*plain, params(R"({"guidance_scale": 0})"));
+  const auto by_folder = draw(*turbo, params(R"({"negative_prompt": "blurry"})"));
+  EXPECT_EQ(*by_folder.files[0].data, *expected.files[0].data);
+  const auto by_id = draw(*plain, params(R"({"model_id": "someone/tiny-turbo"})"));
+  EXPECT_EQ(*by_id.files[0].data, *expected.files[0].data);
+}
+
+TEST(engine, takes_the_steps_of_a_distilled_model_from_its_id) {
+  const auto out = draw(*load(small_model()), params(R"({"model_id": "a/lightning_4step"})"));
+  EXPECT_EQ(out.units, 64 * 64 * 4);
+  EXPECT_THAT(out.notes, Contains(HasSubstr("4 steps")));
+}
+
+TEST(blas, is_told_by_its_path) {
+  const std::filesystem::path at("/usr/lib/x86_64-linux-gnu");
+  EXPECT_EQ(blas_of(at / "openblas-openmp/libblas.so.3").kind, blas_kind::openblas_openmp);
+  EXPECT_EQ(blas_advice(blas_of(at / "openblas-openmp/libblas.so.3")), "");
+  for (const auto* file : {"blas/libblas.so.3.11.0", "openblas-pthread/libblas.so.3",
+                           "openblas-serial/libblas.so.3"}) {
+    const auto advice = blas_advice(blas_of(at / file));
+    EXPECT_THAT(advice, HasSubstr(file));
+    EXPECT_THAT(advice, HasSubstr("libopenblas0-openmp"));
+  }
+  EXPECT_FALSE(find_blas().file.empty());
+}
+
+}  // namespace
+}  // namespace lp::engine
