@@ -63,5 +63,7 @@ function(lp_test)
                                                LP_BINARY_DIR="${CMAKE_BINARY_DIR}")
   lp_warnings(${T_NAME})
   add_test(NAME ${T_NAME} COMMAND ${T_NAME})
-  set_tests_properties(${T_NAME} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+  # Passive: see pipelines/engine.cpp.
+  set_tests_properties(${T_NAME} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}"
+                                            ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
