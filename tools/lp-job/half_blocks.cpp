@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -43,6 +43,12 @@ std::string colour_code(int ground, rgb c, colours depth) {
   return fmt::format("\x1b[{};2;{};{};{}m", ground, c.r, c.g, c.b);
 }
 
+void change(std::string& current, std::string code, std::string& out) {
+  if (current == code) return;
+  out += code;
+  current = std::move(code);
+}
+
 }  // namespace
 
 result<std::string> half_blocks(const picture& p, int columns, int rows, colours depth) {
@@ -55,9 +61,12 @@ result<std::string> half_blocks(const picture& p, int columns, int rows, colours
   constexpr int text_colour = 38, ground_colour = 48;
   std::string out;
   for (int y = 0; y < height; y += 2) {
+    std::string upper, lower;  // the codes in effect
     for (int x = 0; x < width; ++x) {
-      out += colour_code(text_colour, pixel(*small, x, y), depth);
-      if (y + 1 < height) out += colour_code(ground_colour, pixel(*small, x, y + 1), depth);
+      change(upper, colour_code(text_colour, pixel(*small, x, y), depth), out);
+      if (y + 1 < height) {
+        change(lower, colour_code(ground_colour, pixel(*small, x, y + 1), depth), out);
+      }
       out += "▀";
     }
     out += "\x1b[0m\n";

@@ -34,7 +34,11 @@ struct options {
   bool raw = false;
 };
 
-void line(std::string_view what, std::string_view text) {
+// What a gateway said must not steer the terminal.
+void line(std::string_view what, std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+  }
   if (!text.empty()) std::cout << fmt::format("{:<8} {}\n", what, text);
 }
 
@@ -72,29 +76,29 @@ void show(const picture& p) {
   if (text) std::cout << *text;
 }
 
+// Fetches and saves a file, and keeps it in `pictures` if it is one.
 result<void> take_file(const options& o, const gateway_address& gateway, const answer_file& file,
-                       std::size_t index, time_point deadline) {
+                       std::size_t index, time_point deadline, std::vector<picture>& pictures) {
   const auto bytes = fetch(gateway, file.url, deadline);
   if (!bytes) return fail(bytes.error());
   const fs::path path = numbered(o.out, index);
   if (auto saved = save(path, *bytes); !saved) return saved;
-  const auto decoded = decode_png(*bytes);
+  auto decoded = decode_png(*bytes);
   const std::string size =
       decoded ? fmt::format("{} x {}, ", decoded->width, decoded->height) : std::string();
   line("picture", fmt::format("{} ({}seed {}{})", path.string(), size, file.seed,
                               file.nsfw ? ", flagged as offensive" : ""));
-  if (decoded && (o.show == "always" || (o.show == "auto" && ::isatty(STDOUT_FILENO) == 1))) {
-    show(*decoded);
-  }
+  if (decoded) pictures.push_back(std::move(*decoded));
   return {};
 }
 
 result<void> report(const options& o, const gateway_address& gateway, const json::object& params,
-                    const json::value& body, time_point deadline) {
+                    const json::value& body, time_point deadline, std::vector<picture>& pictures) {
   const auto got = read_answer(body);
   if (!got) return fail(got.error());
   for (std::size_t i = 0; i < got->files.size(); ++i) {
-    if (auto taken = take_file(o, gateway, got->files[i], i, deadline); !taken) return taken;
+    auto taken = take_file(o, gateway, got->files[i], i, deadline, pictures);
+    if (!taken) return taken;
   }
   if (got->files.empty()) {
     json::object own = body.is_object() ? body.get_object() : json::object();
@@ -102,7 +106,7 @@ result<void> report(const options& o, const gateway_address& gateway, const json
     line("answer", json::serialize(own));
   }
   if (const auto* prompt = params.if_contains("prompt")) {
-    line("prompt", std::string_view(prompt->as_string()));
+    line("prompt", std::string(std::string_view(prompt->as_string())));
   }
   line("model", got->model);
   line("job", got->id);
@@ -132,9 +136,13 @@ result<void> run(const options& o, const pipelines::description& d, const given&
     std::cout << json::serialize(*body) << '\n';
     return {};
   }
-  auto done = report(o, *gateway, *params, *body, deadline);
-  if (done) line("answered", fmt::format("after {:.1f} ms", waited));
-  return done;
+  std::vector<picture> pictures;
+  if (auto done = report(o, *gateway, *params, *body, deadline, pictures); !done) return done;
+  line("answered", fmt::format("after {:.1f} ms", waited));
+  if (o.show == "always" || (o.show == "auto" && ::isatty(STDOUT_FILENO) == 1)) {
+    for (const picture& p : pictures) show(p);
+  }
+  return {};
 }
 
 result<void> show_health(const options& o) {
