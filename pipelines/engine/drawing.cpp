@@ -61,20 +61,6 @@ at::Tensor encode(const parts& p, const std::vector<std::string>& texts, int cli
   return p.text->final_norm(hidden).to(at::kFloat);
 }
 
-/// Latent consistency models learn the guidance as sines and cosines of (scale - 1) * 1000. Such
-/// large angles depend on the last bit of the frequencies: the order of the fp32 operations is that
-/// of the Python library, which differs from its time embedding.
-at::Tensor embed_guidance(const parts& p, double scale) {
-  const auto size = p.unet->config().time_cond_proj_dim;
-  const auto half = size / 2;
-  const auto width = at::full({}, 10000.0, at::kFloat).log() / static_cast<double>(half - 1);
-  const auto frequencies = (at::arange(half, at::kFloat) * -width).exp();
-  const auto angles = at::full({1, 1}, scale - 1, at::kFloat) * 1000.0 * frequencies;
-  std::vector<at::Tensor> columns{angles.sin(), angles.cos()};
-  if (size % 2 == 1) columns.push_back(at::zeros({1, 1}));
-  return at::cat(columns, 1).to(p.device);
-}
-
 /// The network's prediction for the pictures [first, first + n) of `input`.
 at::Tensor predict(const drawing::state& s, const parts& p, const at::Tensor& input,
                    std::int64_t first, std::int64_t n) {
@@ -104,6 +90,18 @@ at::Tensor predict(const drawing::state& s, const parts& p, const at::Tensor& in
 
 }  // namespace
 
+at::Tensor guidance_embedding(const at::Tensor& guidance, std::int64_t size) {
+  // Such large angles depend on the last bit of the frequencies: the order of the fp32 operations
+  // is that of the Python library, which differs from its time embedding.
+  const auto half = size / 2;
+  const auto width = at::full({}, 10000.0, at::kFloat).log() / static_cast<double>(half - 1);
+  const auto frequencies = (at::arange(half, at::kFloat) * -width).exp();
+  const auto angles = guidance.to(at::kFloat).unsqueeze(-1) * 1000.0 * frequencies;
+  std::vector<at::Tensor> columns{angles.sin(), angles.cos()};
+  if (size % 2 == 1) columns.push_back(at::zeros({guidance.size(0), 1}));
+  return at::cat(columns, 1);
+}
+
 result<std::unique_ptr<drawing>> stable_diffusion::start(
     std::shared_ptr<const stable_diffusion> pipeline, const drawing_request& request) {
   const auto& p = *pipeline->parts_;
@@ -119,7 +117,9 @@ result<std::unique_ptr<drawing>> stable_diffusion::start(
 
     s->prompts = encode(p, request.prompts, request.clip_skip);
     if (p.embeds_guidance()) {
-      s->guidance_embedding = embed_guidance(p, request.guidance_scale);
+      const auto guidance = at::full({1}, request.guidance_scale - 1, at::kFloat);
+      s->guidance_embedding =
+          guidance_embedding(guidance, p.unet->config().time_cond_proj_dim).to(p.device);
     } else if (request.guidance_scale > 1) {
       auto negatives = request.negative_prompts;
       negatives.resize(request.prompts.size(), negatives.empty() ? "" : negatives.front());

@@ -116,4 +116,8 @@ class stable_diffusion {
 /// 0 it stays, with 1 it gets that deviation. Section 3.4 of arXiv 2305.08891.
 at::Tensor rescale_guidance(const at::Tensor& guided, const at::Tensor& conditional, double share);
 
+/// How latent consistency models take the guidance: sines and cosines of a thousand times
+/// `guidance` [N] (the scale less 1) -> fp32 [N, size]. Section 4.2 of arXiv 2310.04378.
+at::Tensor guidance_embedding(const at::Tensor& guidance, std::int64_t size);
+
 }  // namespace lp::engine

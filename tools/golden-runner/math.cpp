@@ -14,6 +14,9 @@ result<answer> run_math(const golden_case& c) {
     out.values["sd"] = engine::nn::timestep_embedding(times, dim, true, 0);
     out.values["ddpm"] = engine::nn::timestep_embedding(times, dim, false, 1);
   }
+  if (const auto guidance = c.input("w"); guidance.defined() && dim > 0) {
+    out.values["lcm"] = engine::guidance_embedding(guidance, dim);
+  }
   if (const auto guided = c.input("noise_cfg"); guided.defined()) {
     out.values["out"] = engine::rescale_guidance(guided, c.input("noise_pred_text"),
                                                  c.number("guidance_rescale", 0));
