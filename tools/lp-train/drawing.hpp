@@ -97,6 +97,10 @@ bool held_out(shape form, int colour, int background);
 /// Any scene that training may see: no object of it is held out. One in four has two objects.
 scene training_scene(random& r);
 
+/// Three or four objects of any size anywhere, over one another: for the autoencoder, which learns
+/// from edges. None is held out.
+scene crowded_scene(random& r);
+
 /// One object, or two, of which every one is held out.
 scene held_out_scene(random& r, bool pair);
 

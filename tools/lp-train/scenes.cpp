@@ -223,6 +223,23 @@ scene training_scene(random& r) {
   return sample(r, r.chance(0.25), false);
 }
 
+scene crowded_scene(random& r) {
+  scene s;
+  s.background = r.below(colour_count());
+  const auto count = static_cast<std::size_t>(3 + r.below(2));
+  while (s.objects.size() < count) {
+    object o;
+    o.form = static_cast<shape>(r.below(shape_count));
+    o.colour = r.below(colour_count());
+    o.radius = r.uniform(9, 22);
+    o.x = r.uniform(4, canvas - 4);
+    o.y = r.uniform(4, canvas - 4);
+    if (o.colour != s.background && !held_out(o.form, o.colour, s.background))
+      s.objects.push_back(o);
+  }
+  return s;
+}
+
 scene held_out_scene(random& r, bool pair) {
   return sample(r, pair, true);
 }

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include <fstream>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "pipelines/engine/checkpoint.hpp"
+#include "pipelines/engine/clip_tokenizer.hpp"
+#include "tools/lp-train/generate.hpp"
+#include "tools/lp-train/noise.hpp"
+#include "tools/lp-train/optimizer.hpp"
+#include "tools/lp-train/pictures.hpp"
+#include "tools/lp-train/precision.hpp"
+#include "tools/lp-train/progress.hpp"
+#include "tools/lp-train/stages.hpp"
+
+namespace lp::train {
+namespace {
+
+constexpr double empty_prompts = 0.1;  // share, for classifier-free guidance
+
+std::uint64_t seed_of(const options& o, std::int64_t iteration) {
+  return o.seed * 2'000'003 + static_cast<std::uint64_t>(iteration) + (1ULL << 40);
+}
+
+result<engine::clip_tokenizer> make_tokenizer(const options& o) {
+  const auto folder = o.model / "tokenizer";
+  drawing::random r(o.seed + 11);
+  std::vector<std::string> captions;
+  for (int i = 0; i < 4000; ++i) {
+    captions.push_back(drawing::caption(drawing::training_scene(r), r, true));
+  }
+  if (auto made = engine::train_clip_tokenizer(captions, tokenizer_merges, prompt_tokens, folder);
+      !made) {
+    return fail(made.error());
+  }
+  return engine::clip_tokenizer::open(folder);
+}
+
+/// Scenes with their latents, made once.
+struct pool {
+  std::vector<drawing::scene> scenes;
+  at::Tensor latents;
+};
+
+result<pool> encode_pool(const options& o) {
+  const auto vae = engine::load_autoencoder_kl(o.model / "vae", at::kFloat, o.device);
+  if (!vae) return fail(vae.error());
+  const at::NoGradGuard no_grad;
+  drawing::random r(o.seed + 23);
+  pool p;
+  std::vector<at::Tensor> parts;
+  progress_bar bar("encode", 0, o.pool);
+  while (static_cast<std::int64_t>(p.scenes.size()) < o.pool) {
+    std::vector<drawing::scene> some;
+    for (int i = 0; i < 32; ++i) some.push_back(drawing::training_scene(r));
+    const auto moments = (*vae)->encode(to_tensor(some).to(o.device));
+    parts.push_back(moments.narrow(1, 0, (*vae)->config().latent_channels));
+    p.scenes.insert(p.scenes.end(), some.begin(), some.end());
+    bar.update(static_cast<std::int64_t>(p.scenes.size()), 0, 0);
+  }
+  bar.finish();
+  p.latents = at::cat(parts);
+  return p;
+}
+
+at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
+                   const pool& data, const options& o, std::int64_t iteration) {
+  const auto seed = seed_of(o, iteration);
+  drawing::random r(seed);
+  const auto generator = at::detail::createCPUGenerator(seed);
+  std::vector<std::string> prompts;
+  std::vector<std::int64_t> rows, times;
+  for (std::int64_t i = 0; i < o.diffusion_batch; ++i) {
+    const auto row = r.below(static_cast<int>(data.scenes.size()));
+    rows.push_back(row);
+    const auto& scene = data.scenes[static_cast<std::size_t>(row)];
+    prompts.push_back(r.chance(empty_prompts) ? "" : drawing::caption(scene, r, true));
+    // One time from each of `batch` equal parts: the loss varies less from batch to batch.
+    const double share = (static_cast<double>(i) + r.uniform(0, 1)) / double(o.diffusion_batch);
+    times.push_back(static_cast<std::int64_t>(share * train_timesteps));
+  }
+  const auto clean = data.latents.index_select(0, at::tensor(rows).to(o.device));
+  const auto noise = at::randn(clean.sizes(), generator).to(o.device);
+  const auto t = at::tensor(times).to(o.device);
+  const auto [sample, target] = add_noise(clean, noise, t);
+  const bf16_products guard(o.bfloat16);
+  engine::unet_input in;
+  in.sample = sample;
+  in.timestep = t;
+  in.encoder_hidden_states = n.text(token_ids(tokenizer, prompts).to(o.device)).last_hidden_state;
+  return (n.unet(in) - target).square().mean();
+}
+
+/// A sheet of held-out prompts as the network sees them now, and how many are right.
+result<void> show(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
+                  const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration) {
+  const at::NoGradGuard no_grad;
+  const auto tasks = drawing::held_out_tasks(64, 21);
+  const auto pictures = generate({&tokenizer, &n.text, &n.unet, &vae}, prompts_of(tasks),
+                                 {.steps = 10, .guidance = 4, .seed = 1, .device = o.device});
+  const auto s = score_of(tasks, pictures);
+  fmt::print("diffusion {}: {}\n", iteration, to_string(s));
+  std::fflush(stdout);
+  return save_sheet(o.work / fmt::format("diffusion-{:06}.png", iteration),
+                    pictures.narrow(0, 0, 40), 10);
+}
+
+result<void> save_model(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
+                        const options& o) {
+  const auto vocabulary = static_cast<std::int64_t>(tokenizer.vocab_size());
+  if (auto saved = save_component(o.model / "text_encoder", text_config(vocabulary),
+                                  n.text_source.tensors());
+      !saved) {
+    return saved;
+  }
+  if (auto saved = save_component(o.model / "unet", unet_config(), n.unet_source.tensors());
+      !saved) {
+    return saved;
+  }
+  return save_index(o.model);
+}
+
+}  // namespace
+
+result<void> train_diffusion(const options& o) {
+  const auto tokenizer = make_tokenizer(o);
+  if (!tokenizer) return fail(tokenizer.error());
+  const auto vae = engine::load_autoencoder_kl(o.model / "vae", at::kFloat, o.device);
+  if (!vae) return fail(vae.error());
+  const auto data = encode_pool(o);
+  if (!data) return fail(data.error());
+  diffusion_networks n(static_cast<std::int64_t>(tokenizer->vocab_size()), o.seed, o.device);
+  adamw optimizer(n.tensors(), {});
+  const auto file = o.work / "diffusion.safetensors";
+  if (std::filesystem::exists(file)) {
+    if (const auto state = optimizer.load(file); !state) return fail(state.error());
+  }
+  const auto stop = clock::now() + std::chrono::duration_cast<duration>(
+                                       std::chrono::duration<double>(o.minutes * 60));
+  auto i = optimizer.steps();
+  progress_bar bar("diffusion", i, o.diffusion_iterations);
+  while (i < o.diffusion_iterations) {
+    const auto loss = loss_of(n, *tokenizer, *data, o, i);
+    loss.backward();
+    const double rate = learning_rate(i, o.diffusion_iterations, o.diffusion_rate);
+    optimizer.step(rate);
+    bar.update(++i, loss.item<double>(), rate);
+    const bool out_of_time = o.minutes > 0 && clock::now() > stop;
+    if (i % o.every != 0 && i != o.diffusion_iterations && !out_of_time) continue;
+    if (auto saved = optimizer.save(file, {}); !saved) return saved;
+    optimizer.swap_average();
+    auto kept = show(n, *tokenizer, **vae, o, i);
+    if (kept) kept = save_model(n, *tokenizer, o);
+    optimizer.swap_average();
+    if (!kept) return kept;
+    if (out_of_time) break;
+  }
+  bar.finish();
+  return {};
+}
+
+}  // namespace lp::train

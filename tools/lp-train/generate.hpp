@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Pictures from prompts while training, in batches, and how many of them are right.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "pipelines/engine/autoencoder_kl.hpp"
+#include "pipelines/engine/clip_text.hpp"
+#include "pipelines/engine/clip_tokenizer.hpp"
+#include "pipelines/engine/unet.hpp"
+#include "tools/lp-train/drawing.hpp"
+
+namespace lp::train {
+
+/// Token numbers, int64 [N, max_length].
+at::Tensor token_ids(const engine::clip_tokenizer& tokenizer,
+                     const std::vector<std::string>& prompts);
+
+struct networks {
+  const engine::clip_tokenizer* tokenizer;
+  const engine::clip_text* text;
+  const engine::unet* unet;
+  const engine::autoencoder_kl* vae;
+};
+
+struct sampling {
+  int steps = 20;
+  double guidance = 5;
+  std::uint64_t seed = 1;
+  at::Device device = at::kCPU;
+};
+
+/// [N, 3, H, W] in [-1, 1] on the CPU. Without gradients.
+at::Tensor generate(const networks& n, const std::vector<std::string>& prompts, const sampling& s);
+
+std::vector<std::string> prompts_of(const std::vector<drawing::task>& tasks);
+
+struct score {
+  int count = 0;
+  int background = 0;
+  int colour = 0;
+  int shape = 0;
+  int place = 0;
+  int right = 0;  ///< background, colour and shape; of pairs: everything
+};
+
+/// Judges pictures of tasks with one object, or of tasks with two (only `right` counts there).
+score score_of(const std::vector<drawing::task>& tasks, const at::Tensor& pictures);
+
+/// "right 190/200 (background 200, colour 195, shape 191, place 188)".
+std::string to_string(const score& s);
+
+}  // namespace lp::train

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The two stages of training. Each goes on from its newest checkpoint in the work folder, and
+// leaves its component in the model folder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include <ATen/core/Tensor.h>
+
+#include "runtime/base/error.hpp"
+#include "tools/lp-train/layout.hpp"
+
+namespace lp::train {
+
+struct options {
+  std::filesystem::path model = "examples/models/shapes-64";  ///< the folder that is written
+  std::filesystem::path work = "build/lp-train";              ///< checkpoints and sample sheets
+  at::Device device = at::kCPU;
+  std::uint64_t seed = 1;
+  std::int64_t vae_iterations = 6000;
+  std::int64_t diffusion_iterations = 5000;
+  std::int64_t vae_batch = 12;
+  std::int64_t diffusion_batch = 64;
+  double vae_rate = 2e-3;
+  double diffusion_rate = 1.5e-3;
+  std::int64_t pool = 12000;  ///< pictures encoded once for the second stage
+  double minutes = 0;         ///< a stage stops after so long, with a checkpoint; 0: never
+  std::int64_t every = 250;   ///< iterations between checkpoints with a sample sheet
+  bool bfloat16 = false;      ///< products in bf16, weights and sums in fp32
+};
+
+/// Pictures to latents and back. Writes vae/.
+result<void> train_vae(const options& o);
+
+/// Text encoder and UNet together, on the latents of the finished autoencoder. Writes tokenizer/,
+/// text_encoder/, unet/, scheduler/, model_index.json and lp_model.json.
+result<void> train_diffusion(const options& o);
+
+/// One iteration of a stage on a batch made from (seed, iteration); the loss with its graph.
+at::Tensor vae_loss(const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration);
+
+/// Share of prompts whose picture is right, as judged over `count` held-out prompts, printed in
+/// parts; reads the finished folder.
+result<void> evaluate(const options& o, int count, int steps, double guidance);
+
+}  // namespace lp::train
