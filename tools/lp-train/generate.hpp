@@ -9,7 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "pipelines/engine/autoencoder_kl.hpp"
-#include "pipelines/engine/clip_text.hpp"
+#include "pipelines/engine/clip_text_encoder.hpp"
 #include "pipelines/engine/clip_tokenizer.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "tools/lp-train/drawing.hpp"

@@ -8,7 +8,7 @@
 #include <boost/json/object.hpp>
 
 #include "pipelines/engine/autoencoder_kl.hpp"
-#include "pipelines/engine/clip_text.hpp"
+#include "pipelines/engine/clip_text_encoder.hpp"
 #include "pipelines/engine/random_parameters.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "runtime/base/error.hpp"
