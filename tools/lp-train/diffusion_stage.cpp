@@ -9,6 +9,7 @@
 #include "tools/lp-train/generate.hpp"
 #include "tools/lp-train/noise.hpp"
 #include "tools/lp-train/optimizer.hpp"
+#include "tools/lp-train/parallel.hpp"
 #include "tools/lp-train/pictures.hpp"
 #include "tools/lp-train/precision.hpp"
 #include "tools/lp-train/progress.hpp"
@@ -19,8 +20,9 @@ namespace {
 
 constexpr double empty_prompts = 0.1;  // share, for classifier-free guidance
 
-std::uint64_t seed_of(const options& o, std::int64_t iteration) {
-  return o.seed * 2'000'003 + static_cast<std::uint64_t>(iteration) + (1ULL << 40);
+std::uint64_t seed_of(const options& o, std::int64_t iteration, int part) {
+  return o.seed * 2'000'003 + static_cast<std::uint64_t>(iteration * batch_parts + part) +
+         (1ULL << 40);
 }
 
 result<engine::clip_tokenizer> make_tokenizer(const options& o) {
@@ -65,19 +67,20 @@ result<pool> encode_pool(const options& o) {
 }
 
 at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
-                   const pool& data, const options& o, std::int64_t iteration) {
-  const auto seed = seed_of(o, iteration);
+                   const pool& data, const options& o, std::int64_t iteration, int part) {
+  const auto seed = seed_of(o, iteration, part);
+  const auto count = o.diffusion_batch / batch_parts;
   drawing::random r(seed);
   const auto generator = at::detail::createCPUGenerator(seed);
   std::vector<std::string> prompts;
   std::vector<std::int64_t> rows, times;
-  for (std::int64_t i = 0; i < o.diffusion_batch; ++i) {
+  for (std::int64_t i = 0; i < count; ++i) {
     const auto row = r.below(static_cast<int>(data.scenes.size()));
     rows.push_back(row);
     const auto& scene = data.scenes[static_cast<std::size_t>(row)];
     prompts.push_back(r.chance(empty_prompts) ? "" : drawing::caption(scene, r, true));
     // One time from each of `batch` equal parts: the loss varies less from batch to batch.
-    const double share = (static_cast<double>(i) + r.uniform(0, 1)) / double(o.diffusion_batch);
+    const double share = (static_cast<double>(i) + r.uniform(0, 1)) / double(count);
     times.push_back(static_cast<std::int64_t>(share * train_timesteps));
   }
   const auto clean = data.latents.index_select(0, at::tensor(rows).to(o.device));
@@ -141,11 +144,11 @@ result<void> train_diffusion(const options& o) {
   auto i = optimizer.steps();
   progress_bar bar("diffusion", i, o.diffusion_iterations);
   while (i < o.diffusion_iterations) {
-    const auto loss = loss_of(n, *tokenizer, *data, o, i);
-    loss.backward();
+    const auto loss = backward_in_parts(
+        o.threads > 1, [&](int part) { return loss_of(n, *tokenizer, *data, o, i, part); });
     const double rate = learning_rate(i, o.diffusion_iterations, o.diffusion_rate);
     optimizer.step(rate);
-    bar.update(++i, loss.item<double>(), rate);
+    bar.update(++i, loss, rate);
     const bool out_of_time = o.minutes > 0 && clock::now() > stop;
     if (i % o.every != 0 && i != o.diffusion_iterations && !out_of_time) continue;
     if (auto saved = optimizer.save(file, {}); !saved) return saved;

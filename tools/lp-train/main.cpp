@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // lp-train: trains the model in examples/models from random weights.
-#include <thread>
-
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/core.h>
@@ -44,7 +42,7 @@ lp::result<void> run(const lp::train::options& o, const std::string& stage, int 
 int main(int argc, char** argv) {
   lp::train::options o;
   std::string stage = "all", device = "cpu";
-  int threads = 0, evaluated = 200, steps = 20;
+  int evaluated = 200, steps = 20;
   double guidance = 5;
   CLI::App app(
       "Trains the small text-to-image model in examples/models from random weights, on "
@@ -55,7 +53,7 @@ int main(int argc, char** argv) {
   app.add_option("--stage", stage, "What to train")
       ->check(CLI::IsMember({"vae", "diffusion", "all", "none"}));
   app.add_option("--device", device, "Where to compute")->check(CLI::IsMember({"cpu", "cuda"}));
-  app.add_option("--threads", threads, "CPU threads; 0: all")->check(CLI::Range(0, 1024));
+  app.add_option("--threads", o.threads, "CPU threads")->check(CLI::Range(1, 1024));
   app.add_option("--seed", o.seed, "Seed of weights, pictures, captions and noise");
   const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{100'000'000});
   app.add_option("--vae-iterations", o.vae_iterations, "Length of stage vae")->check(positive);
@@ -75,8 +73,8 @@ int main(int argc, char** argv) {
   app.add_option("--steps", steps, "Sampling steps when judging")->check(CLI::Range(1, 1000));
   app.add_option("--guidance", guidance, "Guidance scale when judging");
   CLI11_PARSE(app, argc, argv);
-  at::set_num_threads(threads > 0 ? threads
-                                  : static_cast<int>(std::thread::hardware_concurrency()));
+  // Training has threads of its own; see parallel.hpp.
+  at::set_num_threads(1);
   const auto where = parse_device(device);
   if (where) o.device = *where;
   const auto done = where ? run(o, stage, evaluated, steps, guidance) : lp::fail(where.error());

@@ -13,6 +13,7 @@ class bf16_products {
     if (!on_) return;
     at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
     at::autocast::set_cpu_enabled(true);
+    at::autocast::set_autocast_cache_enabled(false);  // it would be shared between threads
     at::autocast::increment_nesting();
   }
   bf16_products(const bf16_products&) = delete;

@@ -17,6 +17,7 @@ struct options {
   std::filesystem::path model = "examples/models/shapes-64";  ///< the folder that is written
   std::filesystem::path work = "build/lp-train";              ///< checkpoints and sample sheets
   at::Device device = at::kCPU;
+  int threads = 2;
   std::uint64_t seed = 1;
   std::int64_t vae_iterations = 6000;
   std::int64_t diffusion_iterations = 5000;
@@ -37,8 +38,9 @@ result<void> train_vae(const options& o);
 /// text_encoder/, unet/, scheduler/, model_index.json and lp_model.json.
 result<void> train_diffusion(const options& o);
 
-/// One iteration of a stage on a batch made from (seed, iteration); the loss with its graph.
-at::Tensor vae_loss(const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration);
+/// The loss, with its graph, on the part of a batch that follows from seed and iteration.
+at::Tensor vae_loss(const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration,
+                    int part);
 
 /// Share of prompts whose picture is right, as judged over `count` held-out prompts, printed in
 /// parts; reads the finished folder.

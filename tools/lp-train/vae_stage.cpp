@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tools/lp-train/optimizer.hpp"
+#include "tools/lp-train/parallel.hpp"
 #include "tools/lp-train/pictures.hpp"
 #include "tools/lp-train/precision.hpp"
 #include "tools/lp-train/progress.hpp"
@@ -15,8 +16,8 @@ namespace {
 // 1: neighbouring pictures get neighbouring latents, and small errors of the UNet are not seen.
 constexpr double latent_noise = 0.1;
 
-std::uint64_t seed_of(const options& o, std::int64_t iteration) {
-  return o.seed * 1'000'003 + static_cast<std::uint64_t>(iteration);
+std::uint64_t seed_of(const options& o, std::int64_t iteration, int part) {
+  return o.seed * 1'000'003 + static_cast<std::uint64_t>(iteration * batch_parts + part);
 }
 
 std::vector<drawing::scene> scenes(std::uint64_t seed, std::int64_t count) {
@@ -60,9 +61,10 @@ result<void> finish(vae_networks& n, const options& o) {
 
 }  // namespace
 
-at::Tensor vae_loss(const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration) {
-  const auto seed = seed_of(o, iteration);
-  const auto pictures = to_tensor(scenes(seed, o.vae_batch)).to(o.device);
+at::Tensor vae_loss(const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration,
+                    int part) {
+  const auto seed = seed_of(o, iteration, part);
+  const auto pictures = to_tensor(scenes(seed, o.vae_batch / batch_parts)).to(o.device);
   const bf16_products guard(o.bfloat16);
   const auto mean = mean_of(vae, pictures);
   const auto noise =
@@ -83,11 +85,11 @@ result<void> train_vae(const options& o) {
   auto i = optimizer.steps();
   progress_bar bar("vae", i, o.vae_iterations);
   while (i < o.vae_iterations) {
-    const auto loss = vae_loss(n.vae, o, i);
-    loss.backward();
+    const auto loss =
+        backward_in_parts(o.threads > 1, [&](int part) { return vae_loss(n.vae, o, i, part); });
     const double rate = learning_rate(i, o.vae_iterations, o.vae_rate);
     optimizer.step(rate);
-    bar.update(++i, loss.item<double>(), rate);
+    bar.update(++i, loss, rate);
     const bool out_of_time = o.minutes > 0 && clock::now() > stop;
     if (i % o.every != 0 && i != o.vae_iterations && !out_of_time) continue;
     if (auto saved = optimizer.save(file, {}); !saved) return saved;
