@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include <fstream>
+#include <future>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/clip_tokenizer.hpp"
+#include "tools/lp-train/autoencoding.hpp"
 #include "tools/lp-train/generate.hpp"
 #include "tools/lp-train/noise.hpp"
 #include "tools/lp-train/optimizer.hpp"
@@ -19,11 +20,6 @@ namespace lp::train {
 namespace {
 
 constexpr double empty_prompts = 0.1;  // share, for classifier-free guidance
-
-std::uint64_t seed_of(const options& o, std::int64_t iteration, int part) {
-  return o.seed * 2'000'003 + static_cast<std::uint64_t>(iteration * batch_parts + part) +
-         (1ULL << 40);
-}
 
 result<engine::clip_tokenizer> make_tokenizer(const options& o) {
   const auto folder = o.model / "tokenizer";
@@ -45,30 +41,47 @@ struct pool {
   at::Tensor latents;
 };
 
-result<pool> encode_pool(const options& o) {
-  const auto vae = engine::load_autoencoder_kl(o.model / "vae", at::kFloat, o.device);
-  if (!vae) return fail(vae.error());
+pool encode_part(const engine::autoencoder_kl& vae, const options& o, int part) {
+  at::set_num_threads(1);
   const at::NoGradGuard no_grad;
-  drawing::random r(o.seed + 23);
+  const bf16_products guard(o.bfloat16);
+  drawing::random r(o.seed + 23 + static_cast<std::uint64_t>(part));
   pool p;
-  std::vector<at::Tensor> parts;
-  progress_bar bar("encode", 0, o.pool);
-  while (static_cast<std::int64_t>(p.scenes.size()) < o.pool) {
+  std::vector<at::Tensor> latents;
+  while (static_cast<std::int64_t>(p.scenes.size()) < o.pool / batch_parts) {
     std::vector<drawing::scene> some;
-    for (int i = 0; i < 32; ++i) some.push_back(drawing::training_scene(r));
-    const auto moments = (*vae)->encode(to_tensor(some).to(o.device));
-    parts.push_back(moments.narrow(1, 0, (*vae)->config().latent_channels));
+    for (int i = 0; i < 16; ++i) some.push_back(drawing::training_scene(r));
+    const auto moments = vae.encode(to_tensor(some).to(o.device)).to(at::kFloat);
+    latents.push_back(moments.narrow(1, 0, vae.config().latent_channels));
     p.scenes.insert(p.scenes.end(), some.begin(), some.end());
-    bar.update(static_cast<std::int64_t>(p.scenes.size()), 0, 0);
   }
-  bar.finish();
-  p.latents = at::cat(parts);
+  p.latents = at::cat(latents);
   return p;
+}
+
+pool encode_pool(const engine::autoencoder_kl& vae, const options& o) {
+  fmt::print(stderr, "encoding {} pictures\n", o.pool);
+  const auto how = o.threads > 1 ? std::launch::async : std::launch::deferred;
+  std::vector<std::future<pool>> parts;
+  for (int part = 0; part < batch_parts; ++part) {
+    parts.push_back(std::async(how, encode_part, std::cref(vae), std::cref(o), part));
+  }
+  pool all;
+  std::vector<at::Tensor> latents;
+  for (auto& part : parts) {
+    const auto p = part.get();
+    all.scenes.insert(all.scenes.end(), p.scenes.begin(), p.scenes.end());
+    latents.push_back(p.latents);
+  }
+  all.latents = at::cat(latents);
+  const auto spread = all.latents.std().item<double>();
+  fmt::print(stderr, "latents have a standard deviation of {:.3f}\n", spread);
+  return all;
 }
 
 at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
                    const pool& data, const options& o, std::int64_t iteration, int part) {
-  const auto seed = seed_of(o, iteration, part);
+  const auto seed = part_seed(o.seed * 2'000'003 + (1ULL << 40), iteration, part);
   const auto count = o.diffusion_batch / batch_parts;
   drawing::random r(seed);
   const auto generator = at::detail::createCPUGenerator(seed);
@@ -86,13 +99,13 @@ at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& to
   const auto clean = data.latents.index_select(0, at::tensor(rows).to(o.device));
   const auto noise = at::randn(clean.sizes(), generator).to(o.device);
   const auto t = at::tensor(times).to(o.device);
-  const auto [sample, target] = add_noise(clean, noise, t);
+  const auto mixed = add_noise(clean, noise, t);
   const bf16_products guard(o.bfloat16);
   engine::unet_input in;
-  in.sample = sample;
+  in.sample = mixed.sample;
   in.timestep = t;
   in.encoder_hidden_states = n.text(token_ids(tokenizer, prompts).to(o.device)).last_hidden_state;
-  return (n.unet(in) - target).square().mean();
+  return (n.unet(in) - mixed.target).square().mean();
 }
 
 /// A sheet of held-out prompts as the network sees them now, and how many are right.
@@ -131,33 +144,30 @@ result<void> train_diffusion(const options& o) {
   if (!tokenizer) return fail(tokenizer.error());
   const auto vae = engine::load_autoencoder_kl(o.model / "vae", at::kFloat, o.device);
   if (!vae) return fail(vae.error());
-  const auto data = encode_pool(o);
-  if (!data) return fail(data.error());
+  const auto data = encode_pool(**vae, o);
   diffusion_networks n(static_cast<std::int64_t>(tokenizer->vocab_size()), o.seed, o.device);
   adamw optimizer(n.tensors(), {});
   const auto file = o.work / "diffusion.safetensors";
   if (std::filesystem::exists(file)) {
     if (const auto state = optimizer.load(file); !state) return fail(state.error());
   }
-  const auto stop = clock::now() + std::chrono::duration_cast<duration>(
-                                       std::chrono::duration<double>(o.minutes * 60));
+  const stop_watch time(o.minutes);
   auto i = optimizer.steps();
   progress_bar bar("diffusion", i, o.diffusion_iterations);
   while (i < o.diffusion_iterations) {
     const auto loss = backward_in_parts(
-        o.threads > 1, [&](int part) { return loss_of(n, *tokenizer, *data, o, i, part); });
+        o.threads > 1, [&](int part) { return loss_of(n, *tokenizer, data, o, i, part); });
     const double rate = learning_rate(i, o.diffusion_iterations, o.diffusion_rate);
     optimizer.step(rate);
     bar.update(++i, loss, rate);
-    const bool out_of_time = o.minutes > 0 && clock::now() > stop;
-    if (i % o.every != 0 && i != o.diffusion_iterations && !out_of_time) continue;
+    if (i % o.every != 0 && i != o.diffusion_iterations && !time.over()) continue;
     if (auto saved = optimizer.save(file, {}); !saved) return saved;
     optimizer.swap_average();
     auto kept = show(n, *tokenizer, **vae, o, i);
     if (kept) kept = save_model(n, *tokenizer, o);
     optimizer.swap_average();
     if (!kept) return kept;
-    if (out_of_time) break;
+    if (time.over()) break;
   }
   bar.finish();
   return {};

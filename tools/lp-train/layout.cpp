@@ -26,9 +26,12 @@ T must(result<T> parsed) {
   return *std::move(parsed);
 }
 
+// The last layers of residual branches: resnets, the autoencoder's attention, whole transformers of
+// the UNet (not the blocks within: two zeros in a row would keep each other), the text's layers.
 bool ends_a_residual_branch(std::string_view name) {
-  for (const auto end : {"conv2.weight", "to_out.0.weight", "ff.net.2.weight", "proj_out.weight",
-                         "out_proj.weight", "mlp.fc2.weight"}) {
+  if (name.find("transformer_blocks") != std::string_view::npos) return false;
+  for (const auto end : {"conv2.weight", "to_out.0.weight", "proj_out.weight", "out_proj.weight",
+                         "mlp.fc2.weight"}) {
     if (name.ends_with(end)) return true;
   }
   return false;
@@ -85,7 +88,7 @@ object unet_config() {
   return {{"_class_name", "UNet2DConditionModel"},
           {"act_fn", "silu"},
           {"attention_head_dim", 4},
-          {"block_out_channels", array{64, 128}},
+          {"block_out_channels", array{64, 112}},
           {"down_block_types", array{"DownBlock2D", "CrossAttnDownBlock2D"}},
           {"up_block_types", array{"CrossAttnUpBlock2D", "UpBlock2D"}},
           {"center_input_sample", false},

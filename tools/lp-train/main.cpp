@@ -30,6 +30,9 @@ lp::result<void> run(const lp::train::options& o, const std::string& stage, int 
   if (stage == "vae" || stage == "all") {
     if (auto done = lp::train::train_vae(o); !done) return done;
   }
+  if (stage == "decoder" || stage == "all") {
+    if (auto done = lp::train::train_decoder(o); !done) return done;
+  }
   if (stage == "diffusion" || stage == "all") {
     if (auto done = lp::train::train_diffusion(o); !done) return done;
   }
@@ -51,17 +54,19 @@ int main(int argc, char** argv) {
   app.add_option("--out", o.model, "Model folder to write");
   app.add_option("--work", o.work, "Folder for checkpoints and sample sheets");
   app.add_option("--stage", stage, "What to train")
-      ->check(CLI::IsMember({"vae", "diffusion", "all", "none"}));
+      ->check(CLI::IsMember({"vae", "decoder", "diffusion", "all", "none"}));
   app.add_option("--device", device, "Where to compute")->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--threads", o.threads, "CPU threads")->check(CLI::Range(1, 1024));
   app.add_option("--seed", o.seed, "Seed of weights, pictures, captions and noise");
   const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{100'000'000});
   app.add_option("--vae-iterations", o.vae_iterations, "Length of stage vae")->check(positive);
+  app.add_option("--decoder-iterations", o.decoder_iterations, "Length of stage decoder")
+      ->check(positive);
   app.add_option("--diffusion-iterations", o.diffusion_iterations, "Length of stage diffusion")
       ->check(positive);
   app.add_option("--vae-batch", o.vae_batch, "Pictures an iteration")->check(positive);
   app.add_option("--diffusion-batch", o.diffusion_batch, "Pictures an iteration")->check(positive);
-  app.add_option("--vae-rate", o.vae_rate, "Learning rate of stage vae");
+  app.add_option("--vae-rate", o.vae_rate, "Learning rate of stages vae and decoder");
   app.add_option("--diffusion-rate", o.diffusion_rate, "Learning rate of stage diffusion");
   app.add_option("--pool", o.pool, "Pictures encoded for stage diffusion")->check(positive);
   app.add_option("--minutes", o.minutes,

@@ -31,4 +31,17 @@ class progress_bar {
   std::int64_t done_;
 };
 
+/// A budget of minutes; 0 has no end.
+class stop_watch {
+ public:
+  explicit stop_watch(double minutes)
+      : limited_(minutes > 0),
+        end_(clock::now() + milliseconds(static_cast<std::int64_t>(minutes * 60'000))) {}
+  bool over() const { return limited_ && clock::now() >= end_; }
+
+ private:
+  bool limited_;
+  time_point end_;
+};
+
 }  // namespace lp::train

@@ -19,15 +19,15 @@ int colour_count() {
 double radius_of(size said, random& r) {
   switch (said) {
     case size::small:
-      return r.uniform(10, 11.5);
+      return r.uniform(12, 13);
     case size::medium:
-      return r.uniform(14, 16);
+      return r.uniform(15.5, 17);
     case size::large:
-      return r.uniform(19, 21);
+      return r.uniform(20, 21.5);
     case size::unsaid:
       break;
   }
-  return r.uniform(13, 19);
+  return r.uniform(14, 19);
 }
 
 // -1, 0, +1: before, in and after the middle along one axis.
@@ -89,9 +89,9 @@ scene any_scene(random& r, bool pair) {
     object o;
     o.form = static_cast<shape>(r.below(shape_count));
     o.colour = r.below(colour_count());
-    o.radius = r.uniform(10.5, 13);
-    o.x = s.order == arrangement::beside ? middle + r.uniform(-1, 1) : 32 + r.uniform(-3, 3);
-    o.y = s.order == arrangement::above ? middle + r.uniform(-1, 1) : 32 + r.uniform(-3, 3);
+    o.radius = r.uniform(12, 13);
+    o.x = s.order == arrangement::beside ? middle + r.uniform(-0.7, 0.7) : 32 + r.uniform(-3, 3);
+    o.y = s.order == arrangement::above ? middle + r.uniform(-0.7, 0.7) : 32 + r.uniform(-3, 3);
     s.objects.push_back(o);
   }
   return s;
