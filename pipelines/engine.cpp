@@ -13,9 +13,9 @@ namespace {
 constexpr const char* library_name = "liblp_engine.so";
 constexpr const char* entry_point = "lp_engine_instance";
 
-// OpenMP's threads wait for work by spinning, which on a machine that has other work makes a picture
-// 100 times slower. Its runtime reads this when the engine is opened; set before main() starts,
-// since no other thread may look at the environment meanwhile. What an operator set stays.
+// OpenMP's threads wait for work by spinning, which on a machine that has other work makes a
+// picture 100 times slower. Its runtime reads this when the engine is opened; set before main()
+// starts, since no other thread may look at the environment meanwhile. What an operator set stays.
 [[maybe_unused]] const int waits_asleep = ::setenv("OMP_WAIT_POLICY", "passive", 0);
 
 std::string loader_words() {
