@@ -61,6 +61,8 @@ const file = path.join(folder, 'interop.toml');
 fs.writeFileSync(file, config);
 const node = spawn(runtime, ['--config', file], { stdio: ['ignore', 'inherit', 'pipe'] });
 const ended = once(node, 'exit');
+process.on('exit', () => node.kill('SIGKILL'));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 try {
   const url = await started(node);
   await serving(url);
@@ -74,6 +76,5 @@ try {
     process.exitCode = 1;
   }
 } finally {
-  node.kill('SIGKILL');
   fs.rmSync(folder, { recursive: true, force: true });
 }
