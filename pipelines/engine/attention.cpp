@@ -6,8 +6,11 @@
 #include <limits>
 
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
+
+#include "pipelines/engine/attention_kernel.hpp"
 
 namespace lp::engine {
 
@@ -16,7 +19,7 @@ namespace {
 /// [N, L, heads*d] -> [N*heads, L, d].
 at::Tensor split_heads(const at::Tensor& x, std::int64_t heads) {
   const auto n = x.size(0), length = x.size(1), d = x.size(2) / heads;
-  return x.view({n, length, heads, d}).transpose(1, 2).reshape({n * heads, length, d});
+  return x.reshape({n, length, heads, d}).transpose(1, 2).reshape({n * heads, length, d});
 }
 
 at::Tensor merge_heads(const at::Tensor& x, std::int64_t heads) {
@@ -24,21 +27,72 @@ at::Tensor merge_heads(const at::Tensor& x, std::int64_t heads) {
   return x.view({n, heads, length, d}).transpose(1, 2).reshape({n, length, heads * d});
 }
 
-/// Adds -inf above the diagonal that starts at column `first_row`.
-at::Tensor causal_mask(std::int64_t rows, std::int64_t columns, std::int64_t first_row,
-                       const at::TensorOptions& options) {
-  const auto all = at::full({rows, columns}, -std::numeric_limits<float>::infinity(), options);
-  return at::triu(all, first_row + 1);
+/// -inf where a query would see a later key.
+at::Tensor causal_mask(std::int64_t queries, std::int64_t keys, const at::TensorOptions& options) {
+  return at::triu(at::full({queries, keys}, -std::numeric_limits<float>::infinity(), options), 1);
 }
 
-at::Tensor softmax_fp32(const at::Tensor& scores) {
-  return at::softmax(scores, -1, at::kFloat).to(scores.scalar_type());
+/// By the book, for gradients and for devices other than the CPU.
+at::Tensor plain(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t heads,
+                 bool causal, double scale) {
+  // The query is scaled beforehand: 1.13's baddbmm with beta = 0 multiplies uninitialised memory.
+  auto scores = at::bmm(split_heads(q * scale, heads), split_heads(k, heads).transpose(1, 2));
+  if (causal) scores = scores + causal_mask(q.size(1), k.size(1), scores.options());
+  const auto weights = at::softmax(scores, -1, at::kFloat).to(q.scalar_type());
+  return merge_heads(at::bmm(weights, split_heads(v, heads)), heads);
 }
 
-/// Query rows at a time so that the scores of one step stay within a cache-friendly 16 MiB.
-std::int64_t rows_per_chunk(std::int64_t batch, std::int64_t keys) {
-  constexpr std::int64_t elements = 4 << 20;
-  return std::clamp<std::int64_t>(elements / std::max<std::int64_t>(1, batch * keys), 64, 4096);
+at::Tensor dense_tokens(const at::Tensor& x) {
+  return x.stride(2) == 1 ? x : x.contiguous();
+}
+
+attention_problem describe(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const at::Tensor& out, std::int64_t heads, bool causal, double scale) {
+  return {.q = q.data_ptr(),
+          .k = k.data_ptr(),
+          .v = v.data_ptr(),
+          .out = out.data_ptr(),
+          .heads = heads,
+          .queries = q.size(1),
+          .keys = k.size(1),
+          .depth = q.size(2) / heads,
+          .q_batch = q.stride(0),
+          .k_batch = k.stride(0),
+          .v_batch = v.stride(0),
+          .out_batch = out.stride(0),
+          .q_row = q.stride(1),
+          .k_row = k.stride(1),
+          .v_row = v.stride(1),
+          .out_row = out.stride(1),
+          .scale = static_cast<float>(scale),
+          .causal = causal,
+          .bf16 = q.scalar_type() == at::kBFloat16};
+}
+
+at::Tensor tiled(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t heads,
+                 bool causal, double scale) {
+  const auto out = at::empty(q.sizes(), q.options());
+  const auto problem = describe(q, k, v, out, heads, causal, scale);
+  const auto& kernel = best_attention_kernel(problem.bf16);
+  const auto all_heads = q.size(0) * heads;
+  const auto head_bytes = static_cast<std::int64_t>(kernel.packed_bytes(problem));
+  const auto bytes = [](std::int64_t count) { return at::empty({count}, at::kByte); };
+  const auto packed = bytes(all_heads * head_bytes);
+  auto* const start = static_cast<char*>(packed.data_ptr());
+  at::parallel_for(0, all_heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (auto head = begin; head < end; ++head)
+      kernel.pack(problem, head, start + head * head_bytes);
+  });
+  const auto blocks = (problem.queries + kernel.rows - 1) / kernel.rows;
+  at::parallel_for(0, all_heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    const auto scratch = bytes(static_cast<std::int64_t>(kernel.scratch_bytes(problem)));
+    for (auto task = begin; task < end; ++task) {
+      const auto head = task / blocks;
+      kernel.run(problem, head, task % blocks * kernel.rows, start + head * head_bytes,
+                 scratch.data_ptr());
+    }
+  });
+  return out;
 }
 
 }  // namespace
@@ -46,26 +100,11 @@ std::int64_t rows_per_chunk(std::int64_t batch, std::int64_t keys) {
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      std::int64_t heads, bool causal) {
   const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(2) / heads));
-  // The query is scaled beforehand: 1.13's baddbmm with beta = 0 multiplies uninitialised memory.
-  const auto queries = split_heads(q * scale, heads);
-  const auto keys = split_heads(k, heads).transpose(1, 2);
-  const auto values = split_heads(v, heads);
-  const auto length = queries.size(1);
-  const auto chunk =
-      c10::GradMode::is_enabled() ? length : rows_per_chunk(queries.size(0), keys.size(2));
-  const auto scores_of = [&](std::int64_t first, std::int64_t rows) {
-    const auto scores = at::bmm(queries.narrow(1, first, rows), keys);
-    if (!causal) return scores;
-    return scores + causal_mask(rows, keys.size(2), first, scores.options());
-  };
-  if (chunk >= length)
-    return merge_heads(at::bmm(softmax_fp32(scores_of(0, length)), values), heads);
-  auto out = at::empty_like(queries);
-  for (std::int64_t first = 0; first < length; first += chunk) {
-    const auto rows = std::min(chunk, length - first);
-    out.narrow(1, first, rows).copy_(at::bmm(softmax_fp32(scores_of(first, rows)), values));
-  }
-  return merge_heads(out, heads);
+  const auto dtype = q.scalar_type();
+  const bool kernel_takes_it = q.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16) &&
+                               k.scalar_type() == dtype && v.scalar_type() == dtype;
+  if (c10::GradMode::is_enabled() || !kernel_takes_it) return plain(q, k, v, heads, causal, scale);
+  return tiled(dense_tokens(q), dense_tokens(k), dense_tokens(v), heads, causal, scale);
 }
 
 }  // namespace lp::engine
