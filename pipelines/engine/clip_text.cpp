@@ -23,7 +23,7 @@ kind kind_of(UChar32 c) {
 
 /// The text in normal form C; the input itself if that fails, which it does only without memory.
 icu::UnicodeString compose(std::string_view text) {
-  const auto source = icu::UnicodeString::fromUTF8(
+  auto source = icu::UnicodeString::fromUTF8(
       icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())));
   UErrorCode status = U_ZERO_ERROR;
   const auto* form = icu::Normalizer2::getNFCInstance(status);

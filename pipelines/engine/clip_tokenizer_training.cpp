@@ -121,7 +121,7 @@ result<void> train_clip_tokenizer(const std::vector<std::string>& captions, int 
     learnt.push_back(std::move(pair));
   }
   std::string merges_text = "#version: 0.2\n";
-  for (const auto& [left, right] : learnt) merges_text += left + " " + right + "\n";
+  for (const auto& [left, right] : learnt) merges_text += fmt::format("{} {}\n", left, right);
   const std::string map_text = json::serialize(json::object{{"bos_token", start_token},
                                                             {"eos_token", end_token},
                                                             {"pad_token", end_token},

@@ -107,6 +107,7 @@ tl::expected<tensor_info, std::string> parse_entry(const json::value& value) {
 result<void> check_coverage(const std::map<std::string, tensor_info>& tensors,
                             std::uint64_t data_size, const std::filesystem::path& path) {
   std::vector<std::pair<const std::string*, const tensor_info*>> order;
+  order.reserve(tensors.size());
   for (const auto& [name, info] : tensors) order.emplace_back(&name, &info);
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
     return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
