@@ -5,7 +5,7 @@
 
 #include "actors/chunk_window.hpp"
 #include "actors/errors.hpp"
-#include "actors/gpu_worker.hpp"
+#include "actors/result_packing.hpp"
 
 namespace lp::actors {
 

@@ -7,10 +7,10 @@
 
 #include <fmt/core.h>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 
 #include "actors/errors.hpp"
 #include "actors/model_cache.hpp"
+#include "actors/result_packing.hpp"
 #include "actors/run_queue.hpp"
 #include "net/media_store.hpp"
 #include "pipelines/description.hpp"
@@ -87,59 +87,16 @@ void keep_stepping(self_ptr self) {
   send(self, self, step_atom_v);
 }
 
-// Moves a file of the output into the answer, or keeps it here if it is large.
-result<void> pack(self_ptr self, pipelines::media&& file, wire::Media& out) {
-  out.set_mime(file.mime);
-  out.set_seed(file.seed);
-  out.set_nsfw(file.nsfw);
-  out.set_width(file.width);
-  out.set_height(file.height);
-  out.set_size(file.data->size());
-  if (file.data->size() <= chunk_bytes) {
-    out.set_data(*file.data);
-    return {};
-  }
-  auto id = state(self).blobs.put(file.data, file.mime, clock::now());
-  if (!id) return fail(id.error());
-  out.set_blob(fmt::format("{}/{}", state(self).options.node, *id));
-  return {};
-}
-
-result<wire::JobResult> pack(self_ptr self, const active_job& job, pipelines::output&& done) {
-  wire::JobResult r;
-  r.set_id(job.request.id());
-  r.set_model(job.request.model());
-  r.set_units(done.units);
-  r.add_route(state(self).options.node);
-  if (!done.fields.empty()) r.set_fields_json(boost::json::serialize(done.fields));
-  for (std::string& note : done.notes) r.add_notes(std::move(note));
-  const auto add_stage = [&r](const std::string& name, double ms) {
-    wire::Stage& stage = *r.add_stages();
-    stage.set_name(name);
-    stage.set_ms(ms);
-  };
-  if (job.load_ms > 1) add_stage("load", job.load_ms);
-  for (const pipelines::stage_time& t : done.stages) add_stage(t.name, t.ms);
-  for (pipelines::media& file : done.files) {
-    if (auto packed = pack(self, std::move(file), *r.add_media()); !packed) {
-      return fail(packed.error());
-    }
-  }
-  return r;
-}
-
 void finish(self_ptr self, const std::string& id, result<pipelines::output> outcome) {
   worker_state_t& s = state(self);
   const auto it = s.jobs.find(id);
   if (it == s.jobs.end()) return;
   active_job job = std::move(it->second);
   s.jobs.erase(it);
-  result<wire::JobResult> packed = fail(ec::internal, "unset");
-  if (outcome) {
-    packed = pack(self, job, std::move(*outcome));
-  } else {
-    packed = fail(std::move(outcome.error()));
-  }
+  result<wire::JobResult> packed =
+      outcome ? pack_result(job.request, std::move(*outcome), {s.options.node, job.load_ms},
+                            s.blobs, clock::now())
+              : fail(std::move(outcome.error()));
   if (packed) {
     job.promise.deliver(job_result(std::move(*packed)));
   } else {
@@ -228,19 +185,9 @@ void step(self_ptr self) {
 }
 
 caf::result<chunk> read(self_ptr self, const chunk_request& r) {
-  const std::string id = r->blob().substr(r->blob().find('/') + 1);
-  const auto item = state(self).blobs.get(id, clock::now());
-  if (!item) return to_caf({ec::gone, "the result is no longer kept", {}});
-  const std::string& bytes = *item->data;
-  if (r->offset() > bytes.size() || r->length() > chunk_bytes) {
-    return to_caf({ec::bad_request, "the part asked for lies outside the result", {}});
-  }
-  wire::Chunk c;
-  c.set_offset(r->offset());
-  c.set_total(bytes.size());
-  c.set_data(bytes.data() + r->offset(),
-             std::min<std::size_t>(r->length(), bytes.size() - r->offset()));
-  return chunk(std::move(c));
+  auto part = read_blob(r.value, state(self).blobs, clock::now());
+  if (!part) return to_caf(part.error());
+  return chunk(std::move(*part));
 }
 
 model_cache_actor make_cache(self_ptr self) {

@@ -32,8 +32,4 @@ struct gpu_worker_options {
 /// cache and steps the jobs it was given; results over 256 KiB wait here to be pulled in chunks.
 gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options options);
 
-/// Media up to this size travel inside the result; the rest is pulled in chunks of at most this
-/// size. Larger messages delay everything else on the connection.
-constexpr std::size_t chunk_bytes = 256 * 1024;
-
 }  // namespace lp::actors

@@ -8,9 +8,9 @@
 namespace lp::actors {
 
 struct orchestrator_options {
-  wire::Hello hello;          ///< who we are; also names the cluster that peers must be of
-  unsigned queue_limit = 64;  ///< jobs that may wait for a worker
-  double price_per_unit = 0;  ///< wei per billing unit, announced for every offer
+  wire::Hello hello;                 ///< who we are; also names the cluster that peers must be of
+  unsigned queue_limit = 64;         ///< jobs that may wait for a worker
+  std::string price_per_unit = "0";  ///< wei per billing unit, announced for every offer
 };
 
 /// Spawns an orchestrator: it admits jobs, queues them and gives each to one of its workers. A

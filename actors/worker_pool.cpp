@@ -92,7 +92,7 @@ std::vector<std::string> worker_pool::expire(time_point now) {
   return late;
 }
 
-wire::Announcement worker_pool::announce(double price_per_unit) {
+wire::Announcement worker_pool::announce(const std::string& price_per_unit) {
   wire::Announcement a;
   a.set_node(node_);
   a.set_version(++version_);

@@ -68,7 +68,7 @@ class worker_pool {
   bool idle() const { return jobs_.empty(); }
 
   /// Offers of all workers together: warm if warm anywhere; with the prices given.
-  wire::Announcement announce(double price_per_unit);
+  wire::Announcement announce(const std::string& price_per_unit);
 
  private:
   struct worker {

@@ -129,7 +129,11 @@ result<void> read_orchestrator(reading& r, const toml::table& table) {
   o.name = read_name(r, t, "orchestrator");
   o.listen = read_address(r, t, "listen", o.name);
   o.queue = t.whole("queue", o.queue, 1, 100'000);
-  o.price_per_unit = t.number("price_per_unit", o.price_per_unit, 0);
+  if (const auto p = payments::parse_price(t.text("price_per_unit", "0"))) {
+    o.price_per_unit = *p;
+  } else {
+    t.mistake("price_per_unit", p.error().message);
+  }
   if (!o.listen.loopback() && !r.out.tls.enabled()) {
     t.mistake("listen",
               "beyond this host nodes speak mutual TLS only: set certificate, key and authority in "

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "payments/price.hpp"
 #include "pipelines/catalogue.hpp"
 #include "pipelines/device.hpp"
 #include "runtime/base/clock.hpp"
@@ -49,7 +50,7 @@ struct orchestrator_config {
   std::string name;
   address listen;
   std::uint64_t queue = 64;
-  double price_per_unit = 0;  ///< wei per billing unit
+  payments::price price_per_unit;  ///< free unless set
 };
 
 struct worker_config {

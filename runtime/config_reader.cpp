@@ -87,17 +87,6 @@ std::uint64_t table_reader::whole(const std::string& key, std::uint64_t fallback
   return static_cast<std::uint64_t>(*value);
 }
 
-double table_reader::number(const std::string& key, double fallback, double least) {
-  const toml::node* node = take(key);
-  if (node == nullptr) return fallback;
-  const auto value = node->value<double>();
-  if (!value || !(*value >= least)) {
-    mistake(key, fmt::format("expected a number of at least {}", least));
-    return fallback;
-  }
-  return *value;
-}
-
 milliseconds table_reader::time(const std::string& key, milliseconds fallback) {
   static constexpr std::pair<const char*, std::uint64_t> units[] = {
       {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};

@@ -40,7 +40,7 @@ toml::table to_table(const orchestrator_config& o) {
   return toml::table{{"name", o.name},
                      {"listen", o.listen.text()},
                      {"queue", number(o.queue)},
-                     {"price_per_unit", o.price_per_unit}};
+                     {"price_per_unit", payments::to_text(o.price_per_unit)}};
 }
 
 toml::table to_table(const worker_config& w) {

@@ -92,8 +92,8 @@ class orchestrator_node : public node {
 
   result<void> start(const config& c, const orchestrator_config& o) {
     orchestrator_ = actors::spawn_orchestrator(
-        actors_.system(),
-        {make_hello(c, o.name, "orchestrator"), static_cast<unsigned>(o.queue), o.price_per_unit});
+        actors_.system(), {make_hello(c, o.name, "orchestrator"), static_cast<unsigned>(o.queue),
+                           payments::to_text(o.price_per_unit)});
     actors_.own(orchestrator_);
     const auto port = actors_.publish(caf::actor_cast<caf::actor>(orchestrator_), o.listen);
     if (!port) return fail(port.error());

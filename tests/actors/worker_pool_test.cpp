@@ -126,15 +126,15 @@ TEST(worker_pool, announces_the_sum_of_its_workers) {
   pool.update(worker("b", true, 3));
   for (const char* id : {"1", "2"}) ASSERT_TRUE(pool.admit(job(id)));
   (void)pool.next();
-  const wire::Announcement a = pool.announce(2.5);
+  const wire::Announcement a = pool.announce("5/2");
   EXPECT_EQ(a.node(), "orch");
   EXPECT_EQ(a.slots(), 5U);
   EXPECT_EQ(a.running(), 1U);
   EXPECT_EQ(a.queued(), 1U);
   ASSERT_EQ(a.offers_size(), 1);
   EXPECT_TRUE(a.offers(0).warm());
-  EXPECT_EQ(a.offers(0).price_per_unit(), 2.5);
-  EXPECT_GT(pool.announce(2.5).version(), a.version());
+  EXPECT_EQ(a.offers(0).price_per_unit(), "5/2");
+  EXPECT_GT(pool.announce("5/2").version(), a.version());
 }
 
 }  // namespace

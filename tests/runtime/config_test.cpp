@@ -86,6 +86,8 @@ INSTANTIATE_TEST_SUITE_P(
               "f.toml:3: [[orchestrator]] listen: beyond this host nodes speak mutual TLS only"},
         wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nqueue = 0",
               "f.toml:4: [[orchestrator]] queue: expected a whole number from 1"},
+        wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nprice_per_unit = \"-1\"",
+              "f.toml:4: [[orchestrator]] price_per_unit: expected a price in wei"},
         wrong{"[[orchestrator]]\nname = \"a\"\nlisten = \"127.0.0.1:1\"\n[[orchestrator]]\nname = "
               "\"b\"\nlisten = \"127.0.0.1:1\"",
               "f.toml:6: [[orchestrator]] listen: a already listens on 127.0.0.1:1"},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 
+#include "tools/lp-bench/load.hpp"
 #include "tools/lp-bench/noop.hpp"
 #include "tools/lp-bench/unet.hpp"
 
@@ -10,10 +11,14 @@ int main(int argc, char** argv) {
   lp::bench::noop_options noop;
   auto* noop_command = app.add_subcommand("noop", "what a cluster adds to a job");
   lp::bench::add_noop_options(*noop_command, noop);
+  lp::bench::load_options load;
+  auto* load_command = app.add_subcommand("load", "loading a model against reading its bytes");
+  lp::bench::add_load_options(*load_command, load);
   lp::bench::unet_options unet;
   auto* unet_command = app.add_subcommand("unet", "one call of a UNet with random weights");
   lp::bench::add_unet_options(*unet_command, unet);
   CLI11_PARSE(app, argc, argv);
   if (noop_command->parsed()) return lp::bench::bench_noop(noop);
+  if (load_command->parsed()) return lp::bench::bench_load(load);
   return lp::bench::bench_unet(unet);
 }

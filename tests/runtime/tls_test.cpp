@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Mutual TLS between the nodes of a cluster, with keys made for the test.
+#include <cstdlib>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include <fmt/core.h>
+
+#include "tests/cluster.hpp"
+
+namespace lp::testing {
+namespace {
+
+/// A folder with a certificate authority and a node's certificate that it signed.
+class keys {
+ public:
+  keys() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "lp-tls-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+    run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+        "-subj /CN=authority -keyout ca.key -out ca.pem");
+    run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=node "
+        "-keyout node.key -out node.csr");
+    run("openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
+        "-out node.pem");
+  }
+  ~keys() { std::filesystem::remove_all(folder_); }
+  keys(const keys&) = delete;
+  keys& operator=(const keys&) = delete;
+
+  std::string table() const {
+    return fmt::format(
+        "[cluster.tls]\ncertificate = \"{0}/node.pem\"\nkey = \"{0}/node.key\"\nauthority = "
+        "\"{0}/ca.pem\"\n",
+        folder_);
+  }
+
+ private:
+  void run(const std::string& command) const {
+    const std::string line = fmt::format("cd {} && {} >/dev/null 2>&1", folder_, command);
+    if (std::system(line.c_str()) != 0) throw std::runtime_error(command);
+  }
+
+  std::string folder_;
+};
+
+std::string with(const std::string& tls, std::uint16_t first_port = 0) {
+  std::string text = noop_cluster(0, "", "", first_port);
+  text.insert(text.find("[[gateway]]"), tls);
+  return text;
+}
+
+TEST(tls, jobs_run_between_nodes_that_share_an_authority) {
+  const keys ours;
+  test_cluster cluster(with(ours.table()));
+  const answer a = cluster.client().post("/noop", R"({"data":"sealed"})");
+  ASSERT_EQ(a.status, 200U) << a.text;
+  EXPECT_EQ(a.body.at("data").as_string(), "sealed");
+}
+
+TEST(tls, nodes_of_another_authority_and_without_any_are_refused) {
+  const keys ours;
+  const keys theirs;
+  const std::uint16_t port = free_port();
+  test_cluster cluster(with(ours.table(), port));
+  const auto gateway_with = [&](const std::string& tls) {
+    auto c = runtime::parse_config(with(tls, port), "test.toml", ".");
+    return std::move(*runtime::cluster::start(std::move(*c), "gateway"));
+  };
+  const auto client_of = [](runtime::cluster& c) {
+    return gateway_client(c.find("gateway")->where().port);
+  };
+  const auto friendly = gateway_with(ours.table());
+  const auto stranger = gateway_with(theirs.table());
+  const auto naked = gateway_with("");
+  // Once the friendly one is connected the others have had the same chance.
+  ASSERT_TRUE(client_of(*friendly).wait_ready(2));
+  EXPECT_FALSE(
+      eventually([&] { return !client_of(*stranger).orchestrators().empty(); }, milliseconds(500)));
+  EXPECT_TRUE(client_of(*naked).orchestrators().empty());
+  EXPECT_EQ(cluster.client().post("/noop", "{}").status, 200U);
+}
+
+}  // namespace
+}  // namespace lp::testing

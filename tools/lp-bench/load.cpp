@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "tools/lp-bench/load.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <ATen/Parallel.h>
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include "pipelines/engine/safetensors.hpp"
+#include "pipelines/engine/stable_diffusion.hpp"
+#include "runtime/base/bytes.hpp"
+#include "runtime/base/clock.hpp"
+
+namespace lp::bench {
+
+namespace {
+
+// The bar: a usable model at half the bandwidth of reading its bytes.
+constexpr double bar = 0.5;
+
+std::vector<std::filesystem::path> weight_files(const std::string& folder) {
+  std::vector<std::filesystem::path> out;
+  std::error_code bad;
+  for (std::filesystem::recursive_directory_iterator it(folder, bad), end; !bad && it != end;
+       it.increment(bad)) {
+    if (it->path().extension() == ".safetensors") out.push_back(it->path());
+  }
+  return out;
+}
+
+// Reads all files into one buffer, as a loader that copies would.
+std::uint64_t read_all(const std::vector<std::filesystem::path>& files, std::string& buffer) {
+  std::uint64_t sum = 0;
+  for (const auto& file : files) {
+    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    for (;;) {
+      const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+      if (got <= 0) break;
+      sum += static_cast<std::uint64_t>(got);
+    }
+    ::close(fd);
+  }
+  return sum;
+}
+
+double best_ms(int rounds, const std::function<void()>& work) {
+  double best = 1e300;
+  for (int i = 0; i < rounds; ++i) {
+    const time_point start = clock::now();
+    work();
+    best = std::min(best, to_ms(clock::now() - start));
+  }
+  return best;
+}
+
+double first_tensor_ms(const load_options& o, const std::filesystem::path& file) {
+  return best_ms(o.rounds, [&] {
+    const auto f = engine::safetensors_file::open(file);
+    if (f && !(*f)->tensors().empty()) {
+      const auto t = (*f)->load((*f)->tensors().begin()->first);
+      if (t) (void)t->const_data_ptr();
+    }
+  });
+}
+
+}  // namespace
+
+void add_load_options(CLI::App& command, load_options& options) {
+  command.add_option("model", options.model, "A model folder in the Diffusers layout")->required();
+  command.add_option("--dtype", options.dtype, "Weights as fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}));
+  command.add_option("--rounds", options.rounds, "The best of so many counts")
+      ->check(CLI::Range(1, 1000));
+}
+
+int bench_load(const load_options& o) {
+  at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
+  const auto files = weight_files(o.model);
+  if (files.empty()) {
+    fmt::print(stderr, "lp-bench: no .safetensors file below {}\n", o.model);
+    return EXIT_FAILURE;
+  }
+  std::string buffer(64 << 20, '\0');
+  std::uint64_t bytes = read_all(files, buffer);  // also warms the page cache
+  const double read = best_ms(o.rounds, [&] { bytes = read_all(files, buffer); });
+  const double first = first_tensor_ms(o, files.front());
+  std::uint64_t held = 0;
+  error why;
+  const double load = best_ms(o.rounds, [&] {
+    engine::stable_diffusion_options options;
+    using precision = engine::weight_precision;
+    options.precision = o.dtype == "bf16" ? precision::bf16 : precision::fp32;
+    const auto model = engine::stable_diffusion::load(o.model, options);
+    if (!model) {
+      why = model.error();
+      return;
+    }
+    held = (*model)->bytes();
+  });
+  if (why.code != ec::none) {
+    fmt::print(stderr, "lp-bench: {}\n", why.message);
+    return EXIT_FAILURE;
+  }
+  const auto row = [bytes](const char* what, double ms) {
+    fmt::print("{:<34} {:>9.2f} ms {:>9.1f} MiB/s\n", what, ms,
+               static_cast<double>(bytes) / 1048576 / (ms / 1000));
+  };
+  fmt::print("{} in {} files, {} in memory as {}\n", human_bytes(bytes), files.size(),
+             human_bytes(held), o.dtype);
+  row("read from the page cache", read);
+  fmt::print("{:<34} {:>9.2f} ms\n", "to the first tensor", first);
+  row("to a usable model", load);
+  fmt::print("usable / read bandwidth: {:.2f} (bar {})\n", read / load, bar);
+  return EXIT_SUCCESS;
+}
+
+}  // namespace lp::bench
