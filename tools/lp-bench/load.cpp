@@ -66,7 +66,7 @@ double first_tensor_ms(const load_options& o, const std::filesystem::path& file)
     const auto f = engine::safetensors_file::open(file);
     if (f && !(*f)->tensors().empty()) {
       const auto t = (*f)->load((*f)->tensors().begin()->first);
-      if (t) (void)t->const_data_ptr();
+      if (t) (void)t->data_ptr();
     }
   });
 }
