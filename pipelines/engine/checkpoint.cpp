@@ -173,6 +173,7 @@ result<std::unique_ptr<Net>> load(const fs::path& folder, at::ScalarType dtype, 
   try {
     auto net = std::make_unique<Net>(*config, scope(**source));
     if (auto ok = (*source)->finish(); !ok) return fail(ok.error());
+    if constexpr (requires { net->pack(); }) net->pack();
     if (bytes != nullptr) *bytes = (*source)->bytes();
     return net;
   } catch (const c10::Error& e) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
@@ -93,7 +94,17 @@ conv2d::conv2d(const scope& at, std::int64_t in, std::int64_t out, conv2d_option
   if (o.with_bias) bias = at.take("bias", {out});
 }
 
+void conv2d::pack() {
+  const auto dtype = weight.scalar_type();
+  if (!weight.is_cpu() || weight.is_mkldnn() || weight.requires_grad()) return;
+  if (!at::hasMKLDNN() || (dtype != at::kFloat && dtype != at::kBFloat16)) return;
+  weight = at::mkldnn_reorder_conv2d_weight(weight.to_mkldnn(), {padding, padding},
+                                            {stride, stride}, {1, 1}, 1);
+}
+
 at::Tensor conv2d::operator()(const at::Tensor& x) const {
+  if (weight.is_mkldnn())
+    return at::mkldnn_convolution(x, weight, bias, {padding, padding}, {stride, stride}, {1, 1}, 1);
   return at::conv2d(x, weight, bias, stride, padding);
 }
 

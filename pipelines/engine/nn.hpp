@@ -53,6 +53,11 @@ struct conv2d {
   conv2d(const scope& at, std::int64_t in, std::int64_t out, conv2d_options options = {});
   at::Tensor operator()(const at::Tensor& x) const;
 
+  /// Puts the weight into the order in which oneDNN computes, which it would otherwise do in every
+  /// call: worth a tenth of a UNet's time. For CPU weights that do not change any more; without
+  /// effect on others. Not while another thread uses the layer.
+  void pack();
+
   at::Tensor weight;
   at::Tensor bias;
   std::int64_t stride;

@@ -25,6 +25,12 @@ at::Tensor resnet_block::operator()(const at::Tensor& x, const at::Tensor& time_
   return nn::add_to(std::move(h), conv_shortcut ? (*conv_shortcut)(x) : x);
 }
 
+void resnet_block::pack() {
+  conv1.pack();
+  conv2.pack();
+  if (conv_shortcut) conv_shortcut->pack();
+}
+
 downsample::downsample(const scope& at, std::int64_t channels, bool pad_right_below)
     : conv(at / "conv", channels, channels,
            nn::conv2d_options{.stride = 2, .padding = pad_right_below ? 0 : 1}),

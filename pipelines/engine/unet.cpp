@@ -83,6 +83,17 @@ void unet::build_up(const scope& at) {
   }
 }
 
+void unet::pack() {
+  const auto pack_level = [](level& l) {
+    for (auto& resnet : l.resnets) resnet.pack();
+    if (l.down) l.down->conv.pack();
+    if (l.up) l.up->conv.pack();
+  };
+  for (auto& l : down_) pack_level(l);
+  if (mid_) pack_level(*mid_);
+  for (auto& l : up_) pack_level(l);
+}
+
 at::Tensor unet::operator()(const unet_input& in) const {
   TORCH_CHECK(in.sample.dim() == 4 && in.sample.size(1) == config_.in_channels,
               "unet: sample must be [N, ", config_.in_channels, ", h, w], got ", in.sample.sizes());

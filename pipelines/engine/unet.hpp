@@ -32,6 +32,9 @@ class unet {
   /// Throws c10::Error where shapes do not fit the configuration.
   at::Tensor operator()(const unet_input& in) const;
 
+  /// Rearranges weights that will not change any more for faster calls (nn::conv2d::pack).
+  void pack();
+
   const unet_config& config() const { return config_; }
   at::ScalarType dtype() const { return conv_in_.weight.scalar_type(); }
 

@@ -109,8 +109,9 @@ int bench_unet(const unet_options& o) {
   const auto before = memory("VmRSS");
   auto weights = std::make_unique<engine::random_parameters>(engine::random_parameters::options{
       .dtype = o.dtype == "bf16" ? at::kBFloat16 : at::kFloat, .requires_grad = false});
-  const engine::unet net(*config, engine::scope(*weights));
+  engine::unet net(*config, engine::scope(*weights));
   weights.reset();  // as when loading from files, the network alone holds them
+  net.pack();
   const auto built = memory("VmRSS");
   const auto in = random_input(*config, o);
   double best = 0;
