@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/engine/unet.hpp"
 
+#include <malloc.h>
+
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 #include <c10/util/Exception.h>
@@ -92,6 +94,7 @@ void unet::pack() {
   for (auto& l : down_) pack_level(l);
   if (mid_) pack_level(*mid_);
   for (auto& l : up_) pack_level(l);
+  malloc_trim(0);  // the old order's memory, hundreds of megabytes, would stay with the process
 }
 
 at::Tensor unet::operator()(const unet_input& in) const {

@@ -55,7 +55,7 @@ void build(const boost::json::object& json, parameters& source, Parse parse) {
 }
 
 struct real_model {
-  const char* config;  ///< folder with the config.json
+  const char* config;  ///< below hf-configs
   const char* kind;
   const char* listing;
 };
@@ -70,7 +70,7 @@ TEST_P(network_names_test, equal_the_real_checkpoint) {
   if (!fs::exists(configs)) GTEST_SKIP() << "no ../shared";
   const auto& model = GetParam();
   const auto expected = read_shapes(model.listing);
-  const auto json = read_json_file(configs / model.config / "config.json");
+  const auto json = read_json_file(configs / model.config);
   ASSERT_TRUE(json.has_value()) << json.error().message;
   listing source(expected);
   const std::string kind = model.kind;
@@ -91,18 +91,24 @@ TEST_P(network_names_test, equal_the_real_checkpoint) {
 INSTANTIATE_TEST_SUITE_P(
     models, network_names_test,
     testing::Values(
-        real_model{"stable-diffusion-v1-5/unet", "unet", "sd15-unet"},
-        real_model{"stable-diffusion-v1-5/vae", "vae", "sd15-vae"},
-        real_model{"stable-diffusion-v1-5/vae", "vae", "sd15-vae-original-names"},
-        real_model{"stable-diffusion-v1-5/text_encoder", "text", "sd15-text_encoder"},
-        real_model{"stable-diffusion-2-1/unet", "unet", "sd21-unet"},
-        real_model{"stable-diffusion-2-1/vae", "vae", "sd15-vae"},
-        real_model{"stable-diffusion-2-1/text_encoder", "text", "sd21-text_encoder"},
-        real_model{"stable-diffusion-inpainting/unet", "unet", "sd15-inpainting-unet"},
-        real_model{"stable-diffusion-xl-base-1.0/unet", "unet", "sdxl-unet"},
-        real_model{"stable-diffusion-xl-base-1.0/vae", "vae", "sdxl-vae"},
-        real_model{"stable-diffusion-xl-base-1.0/text_encoder", "text", "sdxl-text_encoder"},
-        real_model{"stable-diffusion-xl-base-1.0/text_encoder_2", "text", "sdxl-text_encoder_2"}));
+        real_model{"stable-diffusion-v1-5/unet/config.json", "unet", "sd15-unet"},
+        real_model{"stable-diffusion-v1-5/vae/config.json", "vae", "sd15-vae"},
+        real_model{"stable-diffusion-v1-5/vae/config.json", "vae", "sd15-vae-original-names"},
+        real_model{"stable-diffusion-v1-5/text_encoder/config.json", "text", "sd15-text_encoder"},
+        real_model{"stable-diffusion-2-1/unet/config.json", "unet", "sd21-unet"},
+        real_model{"stable-diffusion-2-1/vae/config.json", "vae", "sd15-vae"},
+        real_model{"stable-diffusion-2-1/text_encoder/config.json", "text", "sd21-text_encoder"},
+        real_model{"stable-diffusion-inpainting/unet/config.json", "unet", "sd15-inpainting-unet"},
+        real_model{"stable-diffusion-x4-upscaler/unet/config.derived.json", "unet",
+                   "x4-upscaler-unet"},
+        real_model{"stable-diffusion-x4-upscaler/vae/config.derived.json", "vae",
+                   "x4-upscaler-vae"},
+        real_model{"stable-diffusion-xl-base-1.0/unet/config.json", "unet", "sdxl-unet"},
+        real_model{"stable-diffusion-xl-base-1.0/vae/config.json", "vae", "sdxl-vae"},
+        real_model{"stable-diffusion-xl-base-1.0/text_encoder/config.json", "text",
+                   "sdxl-text_encoder"},
+        real_model{"stable-diffusion-xl-base-1.0/text_encoder_2/config.json", "text",
+                   "sdxl-text_encoder_2"}));
 
 }  // namespace
 }  // namespace lp::engine

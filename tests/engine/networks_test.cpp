@@ -107,6 +107,30 @@ TEST(unet, inputs_stay_as_they_were) {
   EXPECT_TRUE(at::equal(in.encoder_hidden_states, text));
 }
 
+TEST(unet, packed_weights_give_the_same) {
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    random_parameters source({.seed = 3, .dtype = dtype, .requires_grad = false});
+    unet net(*parse_unet_config(object(small_unet)), scope(source));
+    const unet_input in{.sample = random({2, 4, 9, 8}),
+                        .timestep = at::full({1}, 30),
+                        .encoder_hidden_states = random({2, 5, 12})};
+    const c10::InferenceMode inference;
+    const auto before = net(in);
+    net.pack();
+    EXPECT_LT((net(in) - before).abs().max().item<double>(), dtype == at::kFloat ? 1e-5 : 0.05);
+  }
+}
+
+TEST(unet, weights_in_training_stay_as_they_are) {
+  random_parameters source({.seed = 3});
+  unet net(*parse_unet_config(object(small_unet)), scope(source));
+  net.pack();
+  const unet_input in{.sample = random({1, 4, 8, 8}),
+                      .timestep = at::zeros({1}),
+                      .encoder_hidden_states = random({1, 5, 12})};
+  expect_gradients(source, net(in));
+}
+
 TEST(unet, configurations_that_cannot_be_honoured_are_refused) {
   const auto refusal = [](const char* key, boost::json::value value) {
     auto config = object(small_unet);
