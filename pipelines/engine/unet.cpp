@@ -90,11 +90,11 @@ void unet::pack() {
     for (auto& resnet : l.resnets) resnet.pack();
     if (l.down) l.down->conv.pack();
     if (l.up) l.up->conv.pack();
+    malloc_trim(0);  // the old order's memory, hundreds of megabytes, would stay with the process
   };
   for (auto& l : down_) pack_level(l);
   if (mid_) pack_level(*mid_);
   for (auto& l : up_) pack_level(l);
-  malloc_trim(0);  // the old order's memory, hundreds of megabytes, would stay with the process
 }
 
 at::Tensor unet::operator()(const unet_input& in) const {

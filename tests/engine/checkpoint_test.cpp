@@ -67,7 +67,7 @@ class checkpoint_test : public testing::Test {
 TEST_F(checkpoint_test, loads_a_single_file) {
   tensors_.emplace_back("text_model.embeddings.position_ids", at::arange(7));
   save("diffusion_pytorch_model.safetensors", tensors_);
-  EXPECT_EQ(difference(at::kFloat), 0);
+  EXPECT_LT(difference(at::kFloat), 1e-5);
   EXPECT_LT(difference(at::kBFloat16), 0.1);
   std::uint64_t bytes = 0;
   ASSERT_TRUE(load_unet(folder_, at::kBFloat16, at::kCPU, &bytes).has_value());
@@ -92,7 +92,7 @@ TEST_F(checkpoint_test, loads_shards) {
     map[tensors_[i].first] = i < half ? "a.safetensors" : "b.safetensors";
   const auto index = folder_ / "diffusion_pytorch_model.safetensors.index.json";
   std::ofstream(index) << boost::json::object{{"weight_map", map}};
-  EXPECT_EQ(difference(at::kFloat), 0);
+  EXPECT_LT(difference(at::kFloat), 1e-5);
 
   map["conv_in.weight"] = "b.safetensors";
   std::ofstream(index) << boost::json::object{{"weight_map", map}};
