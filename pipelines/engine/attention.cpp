@@ -71,7 +71,7 @@ attention_problem describe(const at::Tensor& q, const at::Tensor& k, const at::T
 
 at::Tensor tiled(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t heads,
                  bool causal, double scale) {
-  const auto out = at::empty(q.sizes(), q.options());
+  auto out = at::empty(q.sizes(), q.options());
   const auto problem = describe(q, k, v, out, heads, causal, scale);
   const auto& kernel = best_attention_kernel(problem.bf16);
   const auto all_heads = q.size(0) * heads;
@@ -99,7 +99,8 @@ at::Tensor tiled(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, 
 
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      std::int64_t heads, bool causal) {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(2) / heads));
+  const auto depth = q.size(2) / heads;
+  const double scale = 1.0 / std::sqrt(static_cast<double>(depth));
   const auto dtype = q.scalar_type();
   const bool kernel_takes_it = q.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16) &&
                                k.scalar_type() == dtype && v.scalar_type() == dtype;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Compiled for the processor that the whole library is compiled for.
-#define LP_VECTOR_FLOATS 4
-#define LP_TILE_ROWS 4
 #include "pipelines/engine/attention_tiles.hpp"
 
 const lp::engine::attention_kernel& lp::engine::portable_attention() {

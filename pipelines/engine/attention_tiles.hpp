@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The tiled algorithm of attention_kernel.hpp over GCC's vector types. Only for the files that
-// define LP_VECTOR_FLOATS (floats in a vector) and LP_TILE_ROWS (queries whose accumulators fit the
+// choose LP_VECTOR_FLOATS (floats in a vector) and LP_TILE_ROWS (queries whose accumulators fit the
 // registers); everything here is local to them.
 #pragma once
+
+#ifndef LP_VECTOR_FLOATS
+#define LP_VECTOR_FLOATS 4
+#define LP_TILE_ROWS 4
+#endif
 
 #include <cstring>
 
@@ -11,11 +16,11 @@
 namespace lp::engine {
 namespace {
 
-constexpr int width = LP_VECTOR_FLOATS;
-constexpr int tile_rows = LP_TILE_ROWS;
-constexpr int panel_vectors = 3;  // keys of a panel: as many accumulators as registers allow
-constexpr int panel = panel_vectors * width;
-constexpr std::int64_t block_rows = 64;
+inline constexpr int width = LP_VECTOR_FLOATS;
+inline constexpr int tile_rows = LP_TILE_ROWS;
+inline constexpr int panel_vectors = 3;  // keys of a panel: as many accumulators as registers allow
+inline constexpr int panel = panel_vectors * width;
+inline constexpr std::int64_t block_rows = 64;
 
 using vec = float __attribute__((vector_size(width * sizeof(float))));
 using ivec = std::int32_t __attribute__((vector_size(width * sizeof(float))));

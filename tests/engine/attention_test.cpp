@@ -4,11 +4,13 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
+#include "pipelines/engine/attention_kernel.hpp"
 #include "pipelines/engine/nn.hpp"
 #include "pipelines/engine/random_parameters.hpp"
 
@@ -75,6 +77,58 @@ TEST_P(attention_test, is_as_good_as_bf16_allows) {
                              GetParam().heads, GetParam().causal);
   EXPECT_EQ(out.scalar_type(), at::kBFloat16);
   EXPECT_LT(error(out), 0.12);
+}
+
+/// One kernel by itself, whatever this processor would choose.
+at::Tensor run_kernel(const attention_kernel& kernel, const at::Tensor& q, const at::Tensor& k,
+                      const at::Tensor& v, std::int64_t heads, bool causal) {
+  auto out = at::empty_like(q);
+  const auto depth = q.size(2) / heads;
+  const attention_problem problem{q.data_ptr(),
+                                  k.data_ptr(),
+                                  v.data_ptr(),
+                                  out.data_ptr(),
+                                  heads,
+                                  q.size(1),
+                                  k.size(1),
+                                  depth,
+                                  q.stride(0),
+                                  k.stride(0),
+                                  v.stride(0),
+                                  out.stride(0),
+                                  q.stride(1),
+                                  k.stride(1),
+                                  v.stride(1),
+                                  out.stride(1),
+                                  1 / std::sqrt(static_cast<float>(depth)),
+                                  causal,
+                                  q.dtype() == at::kBFloat16};
+  const auto bytes = [](std::size_t n) {
+    return at::empty({static_cast<std::int64_t>(n)}, at::kByte);
+  };
+  const auto packed = bytes(kernel.packed_bytes(problem));
+  const auto scratch = bytes(kernel.scratch_bytes(problem));
+  for (std::int64_t head = 0; head < q.size(0) * heads; ++head) {
+    kernel.pack(problem, head, packed.data_ptr());
+    for (std::int64_t first = 0; first < q.size(1); first += kernel.rows)
+      kernel.run(problem, head, first, packed.data_ptr(), scratch.data_ptr());
+  }
+  return out;
+}
+
+TEST_P(attention_test, every_kernel_is_exact) {
+  std::vector<const attention_kernel*> kernels{&portable_attention()};
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0)
+    kernels.push_back(&avx2_attention());
+#endif
+  const auto& s = GetParam();
+  for (const auto* kernel : kernels) {
+    EXPECT_LT(error(run_kernel(*kernel, q_, k_, v_, s.heads, s.causal)), 2e-5);
+    const auto half = run_kernel(*kernel, q_.to(at::kBFloat16), k_.to(at::kBFloat16),
+                                 v_.to(at::kBFloat16), s.heads, s.causal);
+    EXPECT_LT(error(half), 0.12);
+  }
 }
 
 TEST_P(attention_test, takes_views) {
