@@ -42,6 +42,13 @@ error from_caf(const caf::error& e, const char* what) {
   return {ec::internal, fmt::format("{}: {}", what, caf::to_string(e)), {}};
 }
 
+wire::JobFailure make_failure(const std::string& job, const error& e) {
+  wire::JobFailure f;
+  f.set_id(job);
+  *f.mutable_error() = wire::to_wire(e);
+  return f;
+}
+
 std::string render_caf(std::uint8_t code, caf::atom_value, const caf::message& context) {
   return render(from_caf(caf::error{code, category, context}, ""));
 }

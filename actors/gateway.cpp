@@ -11,6 +11,7 @@
 #include "actors/blob_fetch.hpp"
 #include "actors/errors.hpp"
 #include "actors/selection.hpp"
+#include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"
 
 namespace lp::actors {
@@ -19,6 +20,8 @@ namespace {
 
 // An orchestrator answers by the deadline it was given; the margin lets that answer arrive.
 constexpr milliseconds answer_margin{400};
+// How often jobs are looked over for passed deadlines.
+constexpr milliseconds expiry_tick{100};
 
 struct gateway_job {
   submission_ptr what;
@@ -98,14 +101,25 @@ void fetch(self_ptr self, const std::string& id, unsigned attempt, int index) {
           });
 }
 
-void arrived(self_ptr self, const std::string& id, unsigned attempt, wire::JobResult& r) {
+// The job that the message under way is about, if its sender is the orchestrator that has it now:
+// one that was given up may still speak. No node is tried twice.
+gateway_job* job_of_sender(self_ptr self, const std::string& id) {
   const auto it = state(self).jobs.find(id);
-  if (it == state(self).jobs.end() || it->second.attempt != attempt) return;
-  it->second.result = std::move(r);
-  for (int i = 0; i < it->second.result.media_size(); ++i) {
-    if (!it->second.result.media(i).blob().empty()) fetch(self, id, attempt, i);
+  if (it == state(self).jobs.end()) return nullptr;
+  const auto handle = state(self).handles.find(it->second.node);
+  const bool its = handle != state(self).handles.end() && handle->second == self->current_sender();
+  return its ? &it->second : nullptr;
+}
+
+void arrived(self_ptr self, wire::JobResult& r) {
+  const std::string id = r.id();
+  gateway_job* job = job_of_sender(self, id);
+  if (job == nullptr) return;
+  job->result = std::move(r);
+  for (int i = 0; i < job->result.media_size(); ++i) {
+    if (!job->result.media(i).blob().empty()) fetch(self, id, job->attempt, i);
   }
-  if (it->second.fetching == 0) answer(self, id, std::move(it->second.result));
+  if (job->fetching == 0) answer(self, id, std::move(job->result));
 }
 
 error no_candidate(const gateway_job& job, error why) {
@@ -134,12 +148,7 @@ void try_next(self_ptr self, const std::string& id) {
   sent.set_model(next->model);
   sent.set_attempt(attempt);
   sent.set_budget_ms(static_cast<std::uint32_t>(left.count()));
-  request(self, s.handles.at(job.node), left + answer_margin, run_atom_v,
-          job_request(std::move(sent)))
-      .then([self, id, attempt](job_result& done) { arrived(self, id, attempt, done.value); },
-            [self, id, attempt](const caf::error& e) {
-              refused(self, id, attempt, from_caf(e, "the orchestrator"));
-            });
+  send(self, s.handles.at(job.node), run_atom_v, job_request(std::move(sent)));
 }
 
 void submit(self_ptr self, const submission_ptr& what) {
@@ -164,6 +173,18 @@ void cancel(self_ptr self, const std::string& id) {
   answer(self, id, fail(ec::cancelled, "the client went away"));
 }
 
+void expire(self_ptr self) {
+  const time_point now = clock::now();
+  std::vector<std::string> late;
+  for (const auto& [id, job] : state(self).jobs) {
+    if (job.what->deadline + answer_margin <= now) late.push_back(id);
+  }
+  for (const std::string& id : late) {
+    answer(self, id, fail(ec::deadline_exceeded, "no orchestrator answered in the job's time"));
+  }
+  self->delayed_send(self, expiry_tick, caf::tick_atom_v);
+}
+
 void peer_down(self_ptr self, const std::string& node) {
   gateway_state& s = state(self);
   s.peers.remove(node);
@@ -182,9 +203,17 @@ void peer_down(self_ptr self, const std::string& node) {
 gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) {
   return spawn_on_network_thread(system, [options](self_ptr self) -> gateway_actor::behavior_type {
     state(self).options = options;
+    self->delayed_send(self, expiry_tick, caf::tick_atom_v);
     return {
         [self](submit_atom, const submission_ptr& what) { submit(self, what); },
         [self](cancel_atom, const std::string& id) { cancel(self, id); },
+        [self](done_atom, job_result& r) { arrived(self, r.value); },
+        [self](failed_atom, const job_failure& f) {
+          if (const gateway_job* job = job_of_sender(self, f->id())) {
+            refused(self, f->id(), job->attempt, wire::from_wire(f->error()));
+          }
+        },
+        [self](caf::tick_atom) { expire(self); },
         [self](peer_up_atom, const announcement& a, const caf::strong_actor_ptr& handle) {
           state(self).handles.insert_or_assign(a->node(),
                                                caf::actor_cast<orchestrator_actor>(handle));

@@ -31,7 +31,7 @@ struct active_job {
   time_point deadline;
   time_point started;
   double load_ms = 0;
-  caf::typed_response_promise<job_result> promise;
+  orchestrator_actor client;  ///< who gets the result
   model_lease lease;
 };
 
@@ -98,9 +98,9 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
                             s.blobs, clock::now())
               : fail(std::move(outcome.error()));
   if (packed) {
-    job.promise.deliver(job_result(std::move(*packed)));
+    send(self, job.client, done_atom_v, job_result(std::move(*packed)));
   } else {
-    job.promise.deliver(to_caf(packed.error()));
+    send(self, job.client, failed_atom_v, job_failure(make_failure(id, packed.error())));
   }
   if (s.drained && s.jobs.empty()) std::exchange(s.drained, nullptr)->done();
 }
@@ -149,32 +149,31 @@ model_lease take_warm(self_ptr self, const std::string& id) {
   return lease;
 }
 
-caf::result<job_result> accept(self_ptr self, const job_request& r) {
+void accept(self_ptr self, const job_request& r) {
   worker_state_t& s = state(self);
   const std::string& node = s.options.node;
-  if (s.draining) return to_caf({ec::draining, fmt::format("worker {} is stopping", node), {}});
-  if (s.jobs.size() >= s.options.slots) {
-    return to_caf({ec::busy, fmt::format("worker {} has no free slot", node), {}});
-  }
+  const std::string id = r->id();
+  const auto client = caf::actor_cast<orchestrator_actor>(self->current_sender());
+  const auto refuse = [&](ec code, const char* why) {
+    const error e{code, fmt::format("worker {} {}", node, why), {}};
+    send(self, client, failed_atom_v, job_failure(make_failure(id, e)));
+  };
+  if (!client) return;
+  if (s.draining) return refuse(ec::draining, "is stopping");
+  if (s.jobs.size() >= s.options.slots) return refuse(ec::busy, "has no free slot");
   const time_point now = clock::now();
-  active_job& job = s.jobs[r->id()];
+  active_job& job = s.jobs[id];
   job.request = r.value;
   job.started = now;
   job.deadline = now + milliseconds(r->budget_ms());
-  job.promise = self->make_response_promise<job_result>();
-  const std::string id = r->id();
-  const auto promise = job.promise;
-  if (const model_lease lease = take_warm(self, r->model())) {
-    begin(self, id, lease);
-    return promise;
-  }
+  job.client = client;
+  if (const model_lease lease = take_warm(self, r->model())) return begin(self, id, lease);
   s.last_used = r->model();
   request(self, s.cache, milliseconds(r->budget_ms()), acquire_atom_v, r->model())
       .then([self, id](const model_lease& lease) { begin(self, id, lease); },
             [self, id](const caf::error& e) {
               finish(self, id, fail(from_caf(e, "loading the model")));
             });
-  return promise;
 }
 
 void step(self_ptr self) {
@@ -253,7 +252,7 @@ gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options 
     state(self).options = options;
     start(self);
     return {
-        [self](run_atom, const job_request& r) { return accept(self, r); },
+        [self](run_atom, const job_request& r) { accept(self, r); },
         [self](cancel_atom, const std::string& id) { cancel(self, id); },
         [self](read_atom, const chunk_request& r) { return read(self, r); },
         [self](step_atom) { step(self); },

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/core.h>
 
 #include "actors/errors.hpp"
 #include "actors/worker_pool.hpp"
+#include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"
 
 namespace lp::actors {
@@ -17,15 +19,17 @@ namespace {
 
 // Announcements are coalesced: at load a job would otherwise cost two of them a gateway.
 constexpr milliseconds announce_delay{20};
-// How often waiting jobs are looked over for passed deadlines.
-constexpr milliseconds expiry_tick{250};
+// How often jobs are looked over for passed deadlines.
+constexpr milliseconds expiry_tick{100};
+// A worker answers by the deadline it was given; the margin lets that answer arrive.
+constexpr milliseconds worker_margin{150};
 constexpr std::chrono::seconds chunk_timeout{10};
 
 struct open_job {
   wire::JobRequest request;
   time_point deadline;
-  caf::typed_response_promise<job_result> promise;
-  caf::strong_actor_ptr client;  ///< the gateway that sent it
+  gateway_actor client;     ///< who gets the result
+  gpu_worker_actor worker;  ///< who runs it; none while it waits
 };
 
 struct orchestrator_state : state_base {
@@ -35,7 +39,7 @@ struct orchestrator_state : state_base {
   monitors watched;
   std::map<std::string, gpu_worker_actor> workers;
   std::map<std::string, open_job> jobs;
-  std::map<caf::actor_addr, unsigned> clients;  ///< gateways watched, with their open jobs
+  std::set<caf::actor_addr> clients;  ///< gateways watched
   std::vector<directory_actor> directories;
   bool announcing = false;
   drained_ptr drained;
@@ -74,13 +78,11 @@ void answer(self_ptr self, const std::string& id, result<wire::JobResult> outcom
   open_job job = std::move(it->second);
   s.jobs.erase(it);
   s.pool.finish(id);
-  const auto client = caf::actor_cast<caf::actor_addr>(job.client);
-  if (const auto c = s.clients.find(client); c != s.clients.end()) --c->second;
   if (outcome) {
     outcome->mutable_route()->Add(std::string(s.options.hello.node()));
-    job.promise.deliver(job_result(std::move(*outcome)));
+    send(self, job.client, done_atom_v, job_result(std::move(*outcome)));
   } else {
-    job.promise.deliver(to_caf(outcome.error()));
+    send(self, job.client, failed_atom_v, job_failure(make_failure(id, outcome.error())));
   }
   announce_soon(self);
   tell_if_drained(self);
@@ -92,6 +94,7 @@ void worker_failed(self_ptr self, const std::string& id, const std::string& work
   orchestrator_state& s = state(self);
   if (s.jobs.count(id) == 0) return;
   log::info("orchestrator", "job {} on {}: {}", id, worker, render(why));
+  s.jobs.at(id).worker = gpu_worker_actor{};
   const bool again = worth_another_node(why.code) && s.pool.retry(id);
   if (!again) answer(self, id, fail(std::move(why)));
   dispatch(self);
@@ -100,23 +103,33 @@ void worker_failed(self_ptr self, const std::string& id, const std::string& work
 void start(self_ptr self, const assignment& a) {
   orchestrator_state& s = state(self);
   open_job& job = s.jobs.at(a.job);
-  const milliseconds left = remaining(job.deadline);
-  job.request.set_budget_ms(static_cast<std::uint32_t>(left.count()));
-  // The worker keeps the deadline itself; the margin lets its own answer arrive first.
-  request(self, s.workers.at(a.worker), left + milliseconds(200), run_atom_v,
-          job_request(job.request))
-      .then(
-          [self, a](job_result& r) {
-            answer(self, a.job, std::move(r.value));
-            dispatch(self);
-          },
-          [self, a](const caf::error& e) {
-            worker_failed(self, a.job, a.worker, from_caf(e, "the worker"));
-          });
+  job.worker = s.workers.at(a.worker);
+  job.request.set_budget_ms(static_cast<std::uint32_t>(remaining(job.deadline).count()));
+  send(self, job.worker, run_atom_v, job_request(job.request));
 }
 
 void dispatch(self_ptr self) {
   while (const auto a = state(self).pool.next()) start(self, *a);
+}
+
+// Whether the message under way is from the worker that has that job: one that was given up may
+// still speak.
+bool from_its_worker(self_ptr self, const std::string& id) {
+  const auto it = state(self).jobs.find(id);
+  return it != state(self).jobs.end() && it->second.worker &&
+         it->second.worker == self->current_sender();
+}
+
+void worker_done(self_ptr self, job_result& r) {
+  if (!from_its_worker(self, r->id())) return;
+  const std::string id = r->id();
+  answer(self, id, std::move(r.value));
+  dispatch(self);
+}
+
+void worker_refused(self_ptr self, const job_failure& f) {
+  if (!from_its_worker(self, f->id())) return;
+  worker_failed(self, f->id(), state(self).pool.worker_of(f->id()), wire::from_wire(f->error()));
 }
 
 void remove_worker(self_ptr self, const std::string& name) {
@@ -160,32 +173,33 @@ void cancel(self_ptr self, const std::string& id) {
 }
 
 // A gateway that dies leaves jobs that nobody waits for.
-void watch_client(self_ptr self, const caf::strong_actor_ptr& client) {
+void watch_client(self_ptr self, const gateway_actor& client) {
   orchestrator_state& s = state(self);
-  const auto address = caf::actor_cast<caf::actor_addr>(client);
-  if (s.clients[address]++ > 0 || !client) return;
-  s.watched.watch(self, caf::actor_cast<caf::actor>(client), [self, address](const caf::error&) {
+  if (!s.clients.insert(client.address()).second) return;
+  s.watched.watch(self, client, [self, address = client.address()](const caf::error&) {
     std::vector<std::string> orphans;
     for (const auto& [id, job] : state(self).jobs) {
-      if (caf::actor_cast<caf::actor_addr>(job.client) == address) orphans.push_back(id);
+      if (job.client.address() == address) orphans.push_back(id);
     }
     for (const std::string& id : orphans) cancel(self, id);
     state(self).clients.erase(address);
   });
 }
 
-caf::result<job_result> run(self_ptr self, const job_request& r) {
+void run(self_ptr self, const job_request& r) {
   orchestrator_state& s = state(self);
+  const auto client = caf::actor_cast<gateway_actor>(self->current_sender());
+  if (!client) return;
   const time_point deadline = clock::now() + milliseconds(r->budget_ms());
   pooled_job job{r->id(), r->pipeline(), r->model(), deadline, {}};
-  if (auto admitted = s.pool.admit(std::move(job)); !admitted) return to_caf(admitted.error());
-  auto promise = self->make_response_promise<job_result>();
-  const caf::strong_actor_ptr client = self->current_sender();
-  s.jobs[r->id()] = {r.value, deadline, promise, client};
+  if (auto admitted = s.pool.admit(std::move(job)); !admitted) {
+    send(self, client, failed_atom_v, job_failure(make_failure(r->id(), admitted.error())));
+    return;
+  }
+  s.jobs[r->id()] = {r.value, deadline, client, {}};
   watch_client(self, client);
   dispatch(self);
   announce_soon(self);
-  return promise;
 }
 
 // "worker-1/0123...": the worker's name leads to who holds the bytes.
@@ -217,10 +231,20 @@ caf::result<hello> greet(self_ptr self, const hello& theirs) {
 }
 
 void expire(self_ptr self) {
-  for (const std::string& id : state(self).pool.expire(clock::now())) {
+  const time_point now = clock::now();
+  for (const std::string& id : state(self).pool.expire(now)) {
     answer(self, id,
            fail(ec::deadline_exceeded, "the job's time was over before a worker was free"));
   }
+  // Workers keep the deadline themselves; one that is frozen does not.
+  std::vector<std::string> late;
+  for (const auto& [id, job] : state(self).jobs) {
+    if (job.deadline + worker_margin <= now) late.push_back(id);
+  }
+  for (const std::string& id : late) {
+    answer(self, id, fail(ec::deadline_exceeded, "the worker did not answer in the job's time"));
+  }
+  if (!late.empty()) dispatch(self);
   self->delayed_send(self, expiry_tick, caf::tick_atom_v);
 }
 
@@ -243,7 +267,9 @@ orchestrator_actor spawn_orchestrator(caf::actor_system& system, orchestrator_op
             [self](worker_atom, const worker_state& w, const caf::strong_actor_ptr& handle) {
               add_worker(self, w, handle);
             },
-            [self](run_atom, const job_request& r) { return run(self, r); },
+            [self](run_atom, const job_request& r) { run(self, r); },
+            [self](done_atom, job_result& r) { worker_done(self, r); },
+            [self](failed_atom, const job_failure& f) { worker_refused(self, f); },
             [self](cancel_atom, const std::string& id) { cancel(self, id); },
             [self](read_atom, const chunk_request& r) { return read(self, r); },
             [self](drain_atom, const drained_ptr& done) {

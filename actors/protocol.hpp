@@ -30,6 +30,7 @@ using announcement = body<wire::Announcement>;
 using worker_state = body<wire::WorkerState>;
 using job_request = body<wire::JobRequest>;
 using job_result = body<wire::JobResult>;
+using job_failure = body<wire::JobFailure>;
 using chunk_request = body<wire::ChunkRequest>;
 using chunk = body<wire::Chunk>;
 
@@ -83,6 +84,7 @@ CAF_ADD_TYPE_ID(lp_actors, (lp::actors::announcement))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::worker_state))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::job_request))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::job_result))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::job_failure))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::chunk_request))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::chunk))
 
@@ -96,6 +98,8 @@ CAF_ADD_ATOM(lp_actors, lp::actors, link_down_atom, "linkDown")
 CAF_ADD_ATOM(lp_actors, lp::actors, worker_atom, "worker")
 CAF_ADD_ATOM(lp_actors, lp::actors, submit_atom, "submit")
 CAF_ADD_ATOM(lp_actors, lp::actors, run_atom, "run")
+CAF_ADD_ATOM(lp_actors, lp::actors, done_atom, "done")
+CAF_ADD_ATOM(lp_actors, lp::actors, failed_atom, "failed")
 CAF_ADD_ATOM(lp_actors, lp::actors, cancel_atom, "cancelJob")
 CAF_ADD_ATOM(lp_actors, lp::actors, read_atom, "read")
 CAF_ADD_ATOM(lp_actors, lp::actors, view_atom, "view")
@@ -118,8 +122,13 @@ using orchestrator_actor = typed_actor<
     void(watch_atom, caf::strong_actor_ptr),
     // A worker joins, or says what changed. The handle is its gpu_worker_actor.
     void(worker_atom, worker_state, caf::strong_actor_ptr),
-    // Runs a job; busy, gone, load_failed, draining are refusals that another node may answer.
-    job_result(run_atom, job_request),
+    // Runs a job; its sender gets done_atom or failed_atom, where busy, gone, load_failed and
+    // draining are refusals that another node may answer. These are messages and no request:
+    // both sides keep the job's deadline anyway, and CAF's timer costs a request two changes of
+    // thread.
+    void(run_atom, job_request),
+    // From a worker: how a job ended.
+    void(done_atom, job_result), void(failed_atom, job_failure),
     // The sender no longer wants the job of that id.
     void(cancel_atom, std::string),
     // Part of a result that is too large for one message.
@@ -131,8 +140,8 @@ using orchestrator_actor = typed_actor<
 
 /// One device and its warm models.
 using gpu_worker_actor = typed_actor<
-    job_result(run_atom, job_request), void(cancel_atom, std::string),
-    chunk(read_atom, chunk_request),
+    // Runs a job; its sender gets done_atom or failed_atom.
+    void(run_atom, job_request), void(cancel_atom, std::string), chunk(read_atom, chunk_request),
     // One bounded piece of work of one of the running jobs; sent by the worker to itself.
     void(step_atom),
     // From its peer_link: the orchestrator of that name is there, or no longer.
@@ -157,6 +166,10 @@ using directory_actor = typed_actor<void(announce_atom, announcement),
 /// Takes jobs from the HTTP side of its node and sends each to an orchestrator.
 using gateway_actor = typed_actor<
     void(submit_atom, submission_ptr), void(cancel_atom, std::string),
+    // From an orchestrator: how a job ended there.
+    void(done_atom, job_result), void(failed_atom, job_failure),
+    // To itself: look for jobs whose time is over.
+    void(caf::tick_atom),
     // From the directory: an orchestrator's present state, with its handle; or that it went away.
     void(peer_up_atom, announcement, caf::strong_actor_ptr), void(peer_down_atom, std::string),
     void(view_atom, view_query_ptr), void(drain_atom, drained_ptr)>;

@@ -83,6 +83,11 @@ std::optional<std::string> worker_pool::finish(const std::string& id) {
   return name;
 }
 
+std::string worker_pool::worker_of(const std::string& id) const {
+  const auto it = jobs_.find(id);
+  return it == jobs_.end() ? std::string() : it->second.worker;
+}
+
 std::vector<std::string> worker_pool::expire(time_point now) {
   std::vector<std::string> late;
   for (const std::string& id : queue_) {

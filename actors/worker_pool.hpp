@@ -61,6 +61,9 @@ class worker_pool {
   /// Forgets a job, running or waiting. The worker it ran on, if any.
   std::optional<std::string> finish(const std::string& job);
 
+  /// Where a job runs; empty while it waits or is not known.
+  std::string worker_of(const std::string& job) const;
+
   /// Waiting jobs whose deadline has passed; they are forgotten.
   std::vector<std::string> expire(time_point now);
 
