@@ -8,13 +8,10 @@
 
 namespace lp::train {
 
-std::vector<drawing::scene> busy_scenes(std::uint64_t seed, std::int64_t count) {
+std::vector<drawing::scene> crowded_scenes(std::uint64_t seed, std::int64_t count) {
   drawing::random r(seed);
   std::vector<drawing::scene> out;
-  for (std::int64_t i = 0; i < count; ++i) {
-    // Crowded pictures hold more edges for the same work.
-    out.push_back(i % 2 == 0 ? drawing::crowded_scene(r) : drawing::training_scene(r));
-  }
+  for (std::int64_t i = 0; i < count; ++i) out.push_back(drawing::crowded_scene(r));
   return out;
 }
 
@@ -33,7 +30,7 @@ result<void> show_autoencoder(const engine::autoencoder_kl& vae, const options& 
   const auto through = [&](const at::Tensor& pictures) {
     return vae.decode(latent_mean(vae, pictures.to(o.device))).cpu().clamp(-1, 1);
   };
-  const auto original = to_tensor(busy_scenes(77, 10));
+  const auto original = to_tensor(crowded_scenes(77, 10));
   const auto back = through(original);
   const auto tasks = drawing::held_out_tasks(100, 31);
   std::vector<drawing::scene> wanted;

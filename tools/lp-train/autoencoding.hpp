@@ -16,8 +16,8 @@ inline std::uint64_t part_seed(std::uint64_t base, std::int64_t iteration, int p
   return base + static_cast<std::uint64_t>(iteration * batch_parts + part);
 }
 
-/// Half crowded scenes, half such as the prompts speak of.
-std::vector<drawing::scene> busy_scenes(std::uint64_t seed, std::int64_t count);
+/// They hold more edges for the same work than the scenes that prompts speak of.
+std::vector<drawing::scene> crowded_scenes(std::uint64_t seed, std::int64_t count);
 
 /// Pictures [N, 3, H, W] -> the means of their latents.
 at::Tensor latent_mean(const engine::autoencoder_kl& vae, const at::Tensor& pictures);

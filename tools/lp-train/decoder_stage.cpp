@@ -2,14 +2,12 @@
 // The autoencoder's decoder goes on alone. The encoder stays as it is, and with it the latents:
 // this stage can run before, after or beside stage diffusion.
 #include <ATen/ATen.h>
-#include <fmt/format.h>
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "tools/lp-train/autoencoding.hpp"
-#include "tools/lp-train/optimizer.hpp"
+#include "tools/lp-train/loop.hpp"
 #include "tools/lp-train/pictures.hpp"
 #include "tools/lp-train/precision.hpp"
-#include "tools/lp-train/progress.hpp"
 #include "tools/lp-train/stages.hpp"
 
 namespace lp::train {
@@ -42,7 +40,7 @@ class decoder_weights : public engine::parameters {
 at::Tensor loss_of(const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration,
                    int part) {
   const auto seed = part_seed(o.seed * 3'000'017, iteration, part);
-  const auto pictures = to_tensor(busy_scenes(seed, o.vae_batch / batch_parts)).to(o.device);
+  const auto pictures = to_tensor(crowded_scenes(seed, o.vae_batch / batch_parts)).to(o.device);
   const bf16_products guard(o.bfloat16);
   at::Tensor latents;
   {
@@ -56,38 +54,27 @@ at::Tensor loss_of(const engine::autoencoder_kl& vae, const options& o, std::int
 
 }  // namespace
 
-result<void> train_decoder(const options& o) {
+result<outcome> train_decoder(const options& o) {
   const auto opened = engine::checkpoint::open(o.model / "vae", at::kFloat, o.device);
   if (!opened) return fail(opened.error());
   const auto config = engine::parse_autoencoder_kl_config(vae_config());
   if (!config) return fail(config.error());
   decoder_weights weights(**opened);
   const engine::autoencoder_kl vae(*config, engine::scope(weights));
-  if (auto complete = (*opened)->finish(); !complete) return complete;
+  if (auto complete = (*opened)->finish(); !complete) return fail(complete.error());
   adamw optimizer(weights.trained, {});
-  const auto file = o.work / "decoder.safetensors";
-  if (std::filesystem::exists(file)) {
-    if (const auto state = optimizer.load(file); !state) return fail(state.error());
-  }
-  const stop_watch time(o.minutes);
-  auto i = optimizer.steps();
-  progress_bar bar("decoder", i, o.decoder_iterations);
-  while (i < o.decoder_iterations) {
-    const auto loss =
-        backward_in_parts(o.threads > 1, [&](int part) { return loss_of(vae, o, i, part); });
-    const double rate = learning_rate(i, o.decoder_iterations, o.vae_rate, 50, 0.6);
-    optimizer.step(rate);
-    bar.update(++i, loss, rate);
-    if (i % o.every != 0 && i != o.decoder_iterations && !time.over()) continue;
-    if (auto saved = optimizer.save(file, {}); !saved) return saved;
-    optimizer.swap_average();
-    auto kept = show_autoencoder(vae, o, "decoder", i);
-    if (kept) kept = save_component(o.model / "vae", vae_config(), weights.all);
-    optimizer.swap_average();
-    if (!kept || time.over()) return kept;
-  }
-  bar.finish();
-  return {};
+  const stage s{.name = "decoder",
+                .iterations = o.decoder_iterations,
+                .rate =
+                    [&](std::int64_t i) {
+                      return learning_rate(i, o.decoder_iterations, o.vae_rate, 50, 0.6);
+                    },
+                .loss = [&](std::int64_t i, int part) { return loss_of(vae, o, i, part); },
+                .keep = [&](std::int64_t i) -> result<void> {
+                  if (auto shown = show_autoencoder(vae, o, "decoder", i); !shown) return shown;
+                  return save_component(o.model / "vae", vae_config(), weights.all);
+                }};
+  return run_stage(s, optimizer, o);
 }
 
 }  // namespace lp::train

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <cmath>
 #include <future>
 
 #include <ATen/ATen.h>
@@ -8,12 +9,11 @@
 #include "pipelines/engine/clip_tokenizer.hpp"
 #include "tools/lp-train/autoencoding.hpp"
 #include "tools/lp-train/generate.hpp"
+#include "tools/lp-train/loop.hpp"
 #include "tools/lp-train/noise.hpp"
-#include "tools/lp-train/optimizer.hpp"
 #include "tools/lp-train/parallel.hpp"
 #include "tools/lp-train/pictures.hpp"
 #include "tools/lp-train/precision.hpp"
-#include "tools/lp-train/progress.hpp"
 #include "tools/lp-train/stages.hpp"
 
 namespace lp::train {
@@ -94,7 +94,8 @@ at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& to
     prompts.push_back(r.chance(empty_prompts) ? "" : drawing::caption(scene, r, true));
     // One time from each of `batch` equal parts: the loss varies less from batch to batch.
     const double share = (static_cast<double>(i) + r.uniform(0, 1)) / double(count);
-    times.push_back(static_cast<std::int64_t>(share * train_timesteps));
+    // More of the noisy times, where the prompt decides what becomes of the picture.
+    times.push_back(static_cast<std::int64_t>(std::pow(share, 0.7) * train_timesteps));
   }
   const auto clean = data.latents.index_select(0, at::tensor(rows).to(o.device));
   const auto noise = at::randn(clean.sizes(), generator).to(o.device);
@@ -139,38 +140,27 @@ result<void> save_model(const diffusion_networks& n, const engine::clip_tokenize
 
 }  // namespace
 
-result<void> train_diffusion(const options& o) {
+result<outcome> train_diffusion(const options& o) {
   const auto tokenizer = make_tokenizer(o);
   if (!tokenizer) return fail(tokenizer.error());
   const auto vae = engine::load_autoencoder_kl(o.model / "vae", at::kFloat, o.device);
   if (!vae) return fail(vae.error());
   const auto data = encode_pool(**vae, o);
-  diffusion_networks n(static_cast<std::int64_t>(tokenizer->vocab_size()), o.seed, o.device);
+  const diffusion_networks n(static_cast<std::int64_t>(tokenizer->vocab_size()), o.seed, o.device);
   adamw optimizer(n.tensors(), {});
-  const auto file = o.work / "diffusion.safetensors";
-  if (std::filesystem::exists(file)) {
-    if (const auto state = optimizer.load(file); !state) return fail(state.error());
-  }
-  const stop_watch time(o.minutes);
-  auto i = optimizer.steps();
-  progress_bar bar("diffusion", i, o.diffusion_iterations);
-  while (i < o.diffusion_iterations) {
-    const auto loss = backward_in_parts(
-        o.threads > 1, [&](int part) { return loss_of(n, *tokenizer, data, o, i, part); });
-    const double rate = learning_rate(i, o.diffusion_iterations, o.diffusion_rate);
-    optimizer.step(rate);
-    bar.update(++i, loss, rate);
-    if (i % o.every != 0 && i != o.diffusion_iterations && !time.over()) continue;
-    if (auto saved = optimizer.save(file, {}); !saved) return saved;
-    optimizer.swap_average();
-    auto kept = show(n, *tokenizer, **vae, o, i);
-    if (kept) kept = save_model(n, *tokenizer, o);
-    optimizer.swap_average();
-    if (!kept) return kept;
-    if (time.over()) break;
-  }
-  bar.finish();
-  return {};
+  const stage s{
+      .name = "diffusion",
+      .iterations = o.diffusion_iterations,
+      .rate =
+          [&](std::int64_t i) {
+            return learning_rate(i, o.diffusion_iterations, o.diffusion_rate, 200, 1.0);
+          },
+      .loss = [&](std::int64_t i, int part) { return loss_of(n, *tokenizer, data, o, i, part); },
+      .keep = [&](std::int64_t i) -> result<void> {
+        if (auto shown = show(n, *tokenizer, **vae, o, i); !shown) return shown;
+        return save_model(n, *tokenizer, o);
+      }};
+  return run_stage(s, optimizer, o);
 }
 
 }  // namespace lp::train

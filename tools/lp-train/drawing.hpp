@@ -94,10 +94,10 @@ std::vector<std::uint8_t> draw(const scene& s, int side = 64);
 /// Whether that combination is kept out of training. It depends on nothing but the three.
 bool held_out(shape form, int colour, int background);
 
-/// Any scene that training may see: no object of it is held out. One in four has two objects.
+/// Any scene that training may see: no object of it is held out. One in ten has two objects.
 scene training_scene(random& r);
 
-/// Three or four objects of any size anywhere, over one another: for the autoencoder, which learns
+/// One to four objects of any size anywhere, over one another: for the autoencoder, which learns
 /// from edges. None is held out.
 scene crowded_scene(random& r);
 

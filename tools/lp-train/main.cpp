@@ -28,13 +28,13 @@ lp::result<void> run(const lp::train::options& o, const std::string& stage, int 
                     fmt::format("--work {}: {}", o.work.string(), failed.message()));
   }
   if (stage == "vae" || stage == "all") {
-    if (auto done = lp::train::train_vae(o); !done) return done;
+    if (auto done = lp::train::train_vae(o); !done) return lp::fail(done.error());
   }
   if (stage == "decoder" || stage == "all") {
-    if (auto done = lp::train::train_decoder(o); !done) return done;
+    if (auto done = lp::train::train_decoder(o); !done) return lp::fail(done.error());
   }
   if (stage == "diffusion" || stage == "all") {
-    if (auto done = lp::train::train_diffusion(o); !done) return done;
+    if (auto done = lp::train::train_diffusion(o); !done) return lp::fail(done.error());
   }
   if (evaluated == 0) return {};
   return lp::train::evaluate(o, evaluated, steps, guidance);

@@ -35,11 +35,11 @@ adamw::adamw(const engine::named_tensors& parameters, const options& o)
 double adamw::step(double learning_rate) {
   const at::NoGradGuard no_grad;
   const double norm = gradients_.norm().item<double>();
+  ++steps_;
   if (!std::isfinite(norm)) {
     gradients_.zero_();
     return norm;
   }
-  ++steps_;
   const double scale = std::min(1.0, options_.clip / (norm + 1e-6));
   const auto size = weights_.numel();
   if (!weights_.is_cpu()) {
@@ -83,15 +83,13 @@ void adamw::swap_average() {
   average_.copy_(kept);
 }
 
-result<void> adamw::save(const std::filesystem::path& file,
-                         std::map<std::string, std::string> metadata) const {
-  metadata["steps"] = std::to_string(steps_);
+result<void> adamw::save(const std::filesystem::path& file) const {
   return engine::save_safetensors(
       file, {{"weights", weights_}, {"first", first_}, {"second", second_}, {"average", average_}},
-      metadata);
+      {{"steps", std::to_string(steps_)}});
 }
 
-result<std::map<std::string, std::string>> adamw::load(const std::filesystem::path& file) {
+result<void> adamw::load(const std::filesystem::path& file) {
   const at::NoGradGuard no_grad;
   const auto opened = engine::safetensors_file::open(file);
   if (!opened) return fail(opened.error());
@@ -112,7 +110,7 @@ result<std::map<std::string, std::string>> adamw::load(const std::filesystem::pa
     return fail(ec::bad_file, fmt::format("{}: no \"steps\" in its metadata", file.string()));
   }
   steps_ = std::atoll(steps->second.c_str());
-  return metadata;
+  return {};
 }
 
 double learning_rate(std::int64_t iteration, std::int64_t iterations, double peak,

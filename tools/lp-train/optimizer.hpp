@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
-#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -30,7 +28,7 @@ class adamw {
   adamw(const engine::named_tensors& parameters, const options& o);
 
   /// One update from the gradients gathered since the last, which are cleared. Returns their norm.
-  /// A gradient that is not finite is dropped without an update.
+  /// A gradient that is not finite is dropped: it counts as a step, but changes no weight.
   double step(double learning_rate);
 
   /// Exchanges the weights and their average; a second call takes it back.
@@ -38,12 +36,10 @@ class adamw {
 
   std::int64_t steps() const { return steps_; }
 
-  /// Everything a later run needs to go on, with `metadata` of the caller.
-  result<void> save(const std::filesystem::path& file,
-                    std::map<std::string, std::string> metadata) const;
-  /// Takes that state up again and returns the metadata. ec::bad_file if the file is of another
-  /// network.
-  result<std::map<std::string, std::string>> load(const std::filesystem::path& file);
+  /// Everything a later run needs to go on.
+  result<void> save(const std::filesystem::path& file) const;
+  /// Takes that state up again. ec::bad_file if the file is of another network.
+  result<void> load(const std::filesystem::path& file);
 
  private:
   void update(std::int64_t first, std::int64_t count, double learning_rate, double scale);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which scenes there are and what is said about them.
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include <fmt/format.h>
@@ -10,24 +11,14 @@
 namespace lp::drawing {
 namespace {
 
-constexpr double margin = 1.5;  // between an object and the edge of the canvas
+// Centres lie on a grid of half a latent cell and radii are three: the model's work is to paint
+// what is said, not to render every size and position there is.
+constexpr std::array<double, 3> radii{12, 16, 20};
+constexpr std::array<double, 3> offsets{16, 12, 8};  // of a place beside the middle, by size
+constexpr double pair_offset = 16;
 
 int colour_count() {
   return static_cast<int>(palette().size());
-}
-
-double radius_of(size said, random& r) {
-  switch (said) {
-    case size::small:
-      return r.uniform(12, 13);
-    case size::medium:
-      return r.uniform(15.5, 17);
-    case size::large:
-      return r.uniform(20, 21.5);
-    case size::unsaid:
-      break;
-  }
-  return r.uniform(14, 19);
 }
 
 // -1, 0, +1: before, in and after the middle along one axis.
@@ -56,24 +47,17 @@ std::pair<int, int> direction(place p) {
   return {0, 0};
 }
 
-double along(int side, double radius, double spread, random& r) {
-  const double reach = radius * 1.1 + margin;
-  if (side < 0) return reach + r.uniform(0, 2);
-  if (side > 0) return canvas - reach - r.uniform(0, 2);
-  return canvas / 2 + r.uniform(-spread, spread);
-}
-
 object single_object(random& r) {
   object o;
   o.form = static_cast<shape>(r.below(shape_count));
   o.colour = r.below(colour_count());
   o.said_size = r.chance(0.5) ? size::unsaid : static_cast<size>(1 + r.below(3));
   o.said_place = r.chance(0.5) ? place::unsaid : static_cast<place>(1 + r.below(place_count - 1));
-  o.radius = radius_of(o.said_size, r);
+  const int step = o.said_size == size::unsaid ? r.below(3) : static_cast<int>(o.said_size) - 1;
   const auto [dx, dy] = direction(o.said_place);
-  const double spread = o.said_place == place::unsaid ? 5 : 1.5;
-  o.x = along(dx, o.radius, spread, r);
-  o.y = along(dy, o.radius, spread, r);
+  o.radius = radii[static_cast<std::size_t>(step)];
+  o.x = canvas / 2 + dx * offsets[static_cast<std::size_t>(step)];
+  o.y = canvas / 2 + dy * offsets[static_cast<std::size_t>(step)];
   return o;
 }
 
@@ -85,13 +69,13 @@ scene any_scene(random& r, bool pair) {
     return s;
   }
   s.order = r.chance(0.5) ? arrangement::beside : arrangement::above;
-  for (const double middle : {17.0, 47.0}) {
+  for (const double offset : {-pair_offset, pair_offset}) {
     object o;
     o.form = static_cast<shape>(r.below(shape_count));
     o.colour = r.below(colour_count());
-    o.radius = r.uniform(12, 13);
-    o.x = s.order == arrangement::beside ? middle + r.uniform(-0.7, 0.7) : 32 + r.uniform(-3, 3);
-    o.y = s.order == arrangement::above ? middle + r.uniform(-0.7, 0.7) : 32 + r.uniform(-3, 3);
+    o.radius = radii.front();
+    o.x = canvas / 2 + (s.order == arrangement::beside ? offset : 0);
+    o.y = canvas / 2 + (s.order == arrangement::above ? offset : 0);
     s.objects.push_back(o);
   }
   return s;
@@ -220,13 +204,13 @@ bool held_out(shape form, int colour, int background) {
 }
 
 scene training_scene(random& r) {
-  return sample(r, r.chance(0.25), false);
+  return sample(r, r.chance(0.1), false);
 }
 
 scene crowded_scene(random& r) {
   scene s;
   s.background = r.below(colour_count());
-  const auto count = static_cast<std::size_t>(3 + r.below(2));
+  const auto count = static_cast<std::size_t>(1 + r.below(4));
   while (s.objects.size() < count) {
     object o;
     o.form = static_cast<shape>(r.below(shape_count));

@@ -21,31 +21,34 @@ struct options {
   std::uint64_t seed = 1;
   std::int64_t vae_iterations = 2200;
   std::int64_t decoder_iterations = 1600;
-  std::int64_t diffusion_iterations = 6000;
+  std::int64_t diffusion_iterations = 16000;
   std::int64_t vae_batch = 12;
   std::int64_t diffusion_batch = 32;
   double vae_rate = 2e-3;
   double diffusion_rate = 1.5e-3;
-  std::int64_t pool = 8000;  ///< pictures encoded once for the second stage
-  double minutes = 0;        ///< a stage stops after so long, with a checkpoint; 0: never
-  std::int64_t every = 500;  ///< iterations between checkpoints with a sample sheet
-  bool bfloat16 = false;     ///< products in bf16, weights and sums in fp32
+  std::int64_t pool = 16000;  ///< pictures encoded once for the second stage
+  double minutes = 0;         ///< a stage stops after so long, with a checkpoint; 0: never
+  std::int64_t every = 1000;  ///< iterations between checkpoints with a sample sheet
+  bool bfloat16 = false;      ///< products in bf16, weights and sums in fp32
+};
+
+/// How a stage went.
+struct outcome {
+  std::int64_t iterations = 0;  ///< done by this call
+  double first_loss = 0;        ///< mean of the first five of them
+  double last_loss = 0;         ///< mean of the last five
 };
 
 /// Pictures to latents and back. Writes vae/.
-result<void> train_vae(const options& o);
+result<outcome> train_vae(const options& o);
 
 /// The decoder alone, on the latents of the finished autoencoder, whose encoder and latents stay as
 /// they are. Rewrites vae/.
-result<void> train_decoder(const options& o);
+result<outcome> train_decoder(const options& o);
 
 /// Text encoder and UNet together, on the latents of the finished autoencoder. Writes tokenizer/,
 /// text_encoder/, unet/, scheduler/, model_index.json and lp_model.json.
-result<void> train_diffusion(const options& o);
-
-/// The loss, with its graph, on the part of a batch that follows from seed and iteration.
-at::Tensor vae_loss(const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration,
-                    int part);
+result<outcome> train_diffusion(const options& o);
 
 /// Share of prompts whose picture is right, as judged over `count` held-out prompts, printed in
 /// parts; reads the finished folder.

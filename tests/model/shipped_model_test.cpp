@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// The model in examples/models through the real pipeline: what held-out prompts ask for must be on
+// the pictures.
+#include <filesystem>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include "pipelines/engine/stable_diffusion.hpp"
+#include "runtime/base/clock.hpp"
+#include "tests/support/picture_judge.hpp"
+#include "tools/lp-train/generate.hpp"
+
+namespace lp {
+namespace {
+
+constexpr int steps = 20;
+constexpr int prompts = 200;
+
+const std::filesystem::path folder =
+    std::filesystem::path(LP_SOURCE_DIR) / "examples" / "models" / "shapes-64";
+
+using pipeline = std::shared_ptr<const engine::stable_diffusion>;
+
+/// One picture, as a job draws it: [1, 3, 64, 64] in [-1, 1].
+at::Tensor draw(const pipeline& p, const std::string& prompt, std::uint64_t seed, double guidance) {
+  engine::drawing_request r;
+  r.prompts = {prompt};
+  r.seeds = {seed};
+  r.width = r.height = 64;
+  r.steps = steps;
+  r.guidance_scale = guidance;
+  auto started = engine::stable_diffusion::start(p, r);
+  if (!started) throw std::runtime_error(render(started.error()));
+  auto& drawing = **started;
+  while (drawing.done() < drawing.total()) {
+    if (auto stepped = drawing.step(); !stepped) throw std::runtime_error(render(stepped.error()));
+  }
+  auto picture = drawing.picture(0);
+  if (!picture) throw std::runtime_error(render(picture.error()));
+  return *picture * 2 - 1;
+}
+
+train::score score_of_prompts(const pipeline& p, const std::vector<drawing::task>& tasks,
+                              double guidance) {
+  std::vector<at::Tensor> pictures;
+  const auto start = clock::now();
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    pictures.push_back(draw(p, tasks[i].prompt, 1000 + i, guidance));
+  }
+  const auto spent = to_ms(clock::now() - start) / 1000;
+  const auto s = train::score_of(tasks, at::cat(pictures));
+  fmt::print("guidance {}: {}, {:.3f} s a picture\n", guidance, to_string(s),
+             spent / static_cast<double>(tasks.size()));
+  return s;
+}
+
+class shipped_model : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    at::set_num_threads(2);
+    const auto loaded = engine::stable_diffusion::load(folder);
+    ASSERT_TRUE(loaded) << render(loaded.error());
+    pipeline_ = *loaded;
+  }
+  pipeline pipeline_;
+};
+
+TEST_F(shipped_model, draws_what_held_out_prompts_say) {
+  const auto tasks = drawing::held_out_tasks(prompts, 100);
+  int real = 0;
+  for (const auto& t : tasks) {
+    const auto rgb = drawing::draw(t.wanted);
+    real += testing::judge(t.wanted, {rgb, 64, 64}).right();
+  }
+  fmt::print("the judge on real drawings of the same prompts: right {}/{}\n", real, prompts);
+  EXPECT_GE(real, prompts * 99 / 100);
+  // 7.5 is what a request without a guidance scale gets.
+  EXPECT_GE(score_of_prompts(pipeline_, tasks, 7.5).right, prompts * 95 / 100);
+}
+
+TEST_F(shipped_model, follows_the_seed) {
+  const auto prompt = "a red circle on a blue background";
+  const auto first = draw(pipeline_, prompt, 1, 7.5);
+  EXPECT_TRUE(at::equal(first, draw(pipeline_, prompt, 1, 7.5)));
+  EXPECT_FALSE(at::equal(first, draw(pipeline_, prompt, 2, 7.5)));
+}
+
+TEST_F(shipped_model, takes_an_empty_and_a_long_prompt) {
+  const std::string word = "circle ";
+  std::string all;
+  for (int i = 0; i < 100; ++i) all += word;
+  for (const auto& prompt : {std::string(), all}) {
+    EXPECT_TRUE(at::isfinite(draw(pipeline_, prompt, 1, 7.5)).all().item<bool>());
+  }
+}
+
+TEST(shipped_files, are_small) {
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  EXPECT_GT(bytes, 0U);
+  EXPECT_LT(bytes, 10U << 20);
+}
+
+}  // namespace
+}  // namespace lp
