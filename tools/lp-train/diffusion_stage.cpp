@@ -113,11 +113,15 @@ at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& to
 result<void> show(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
                   const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration) {
   const at::NoGradGuard no_grad;
-  const auto tasks = drawing::held_out_tasks(64, 21);
+  auto tasks = drawing::held_out_tasks(64, 21);
+  const auto known = drawing::training_tasks(32, 22);
+  tasks.insert(tasks.end(), known.begin(), known.end());
   const auto pictures = generate({&tokenizer, &n.text, &n.unet, &vae}, prompts_of(tasks),
-                                 {.steps = 10, .guidance = 4, .seed = 1, .device = o.device});
-  const auto s = score_of(tasks, pictures);
-  fmt::print("diffusion {}: {}\n", iteration, to_string(s));
+                                 {.steps = 10, .guidance = 5, .seed = 1, .device = o.device});
+  tasks.resize(64);
+  fmt::print("diffusion {}: held out: {}; training: {}\n", iteration,
+             to_string(score_of(tasks, pictures.narrow(0, 0, 64))),
+             to_string(score_of(known, pictures.narrow(0, 64, 32))));
   std::fflush(stdout);
   return save_sheet(o.work / fmt::format("diffusion-{:06}.png", iteration),
                     pictures.narrow(0, 0, 40), 10);

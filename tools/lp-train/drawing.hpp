@@ -91,17 +91,20 @@ double coverage(const object& o, double x, double y, double pixel);
 /// RGB8, row by row, side x side pixels.
 std::vector<std::uint8_t> draw(const scene& s, int side = 64);
 
-/// Whether that combination is kept out of training. It depends on nothing but the three.
-bool held_out(shape form, int colour, int background);
+/// Whether training never sees that scene: one in eight, by a hash of what is said of it (forms,
+/// colours, background, sizes, places, arrangement). A combination of shape, colour and background
+/// is seen in training with other sizes and places; were it kept out as a whole, the model would
+/// learn that it does not occur.
+bool held_out(const scene& s);
 
-/// Any scene that training may see: no object of it is held out. One in ten has two objects.
+/// Any scene that is not held out. One in ten has two objects.
 scene training_scene(random& r);
 
 /// One to four objects of any size anywhere, over one another: for the autoencoder, which learns
-/// from edges. None is held out.
+/// from edges.
 scene crowded_scene(random& r);
 
-/// One object, or two, of which every one is held out.
+/// A scene that is held out, of one object or of two.
 scene held_out_scene(random& r, bool pair);
 
 /// A caption that is true of the scene, in one of several wordings. Some (only with
@@ -115,5 +118,8 @@ struct task {
 
 /// `count` different prompts about held-out scenes, always the same for a seed.
 std::vector<task> held_out_tasks(int count, std::uint64_t seed, bool pairs = false);
+
+/// The same about scenes with one object that training may see.
+std::vector<task> training_tasks(int count, std::uint64_t seed);
 
 }  // namespace lp::drawing

@@ -92,10 +92,7 @@ bool distinct_colours(const scene& s) {
 scene sample(random& r, bool pair, bool want_held_out) {
   for (;;) {
     scene s = any_scene(r, pair);
-    const bool fits = distinct_colours(s) && std::ranges::all_of(s.objects, [&](const object& o) {
-                        return held_out(o.form, o.colour, s.background) == want_held_out;
-                      });
-    if (fits) return s;
+    if (distinct_colours(s) && held_out(s) == want_held_out) return s;
   }
 }
 
@@ -195,12 +192,16 @@ std::string pair_caption(const scene& s, random& r) {
 
 }  // namespace
 
-bool held_out(shape form, int colour, int background) {
-  // A hash that keeps out one combination in six (48 of the 280) and treats all evenly: of each
-  // shape 9 or 10, of each colour and of each background 5 to 7, of each pair of these at most 2.
-  const auto index =
-      static_cast<std::uint32_t>((static_cast<int>(form) * 8 + colour) * 8 + background);
-  return (index * 4325U * 2654435761U >> 16) % 6 == 0;
+bool held_out(const scene& s) {
+  std::uint64_t key =
+      static_cast<std::uint64_t>(s.order) * 8 + static_cast<std::uint64_t>(s.background);
+  for (const auto& o : s.objects) {
+    for (const int part : {static_cast<int>(o.form), o.colour, static_cast<int>(o.said_size),
+                           static_cast<int>(o.said_place)}) {
+      key = key * 16 + static_cast<std::uint64_t>(part);
+    }
+  }
+  return random(key).next() % 8 == 0;
 }
 
 scene training_scene(random& r) {
@@ -218,8 +219,7 @@ scene crowded_scene(random& r) {
     o.radius = r.uniform(9, 22);
     o.x = r.uniform(4, canvas - 4);
     o.y = r.uniform(4, canvas - 4);
-    if (o.colour != s.background && !held_out(o.form, o.colour, s.background))
-      s.objects.push_back(o);
+    if (o.colour != s.background) s.objects.push_back(o);
   }
   return s;
 }
@@ -233,16 +233,28 @@ std::string caption(const scene& s, random& r, bool may_omit_background) {
                                         : pair_caption(s, r);
 }
 
-std::vector<task> held_out_tasks(int count, std::uint64_t seed, bool pairs) {
+namespace {
+
+std::vector<task> tasks(int count, std::uint64_t seed, bool pairs, bool want_held_out) {
   random r(seed);
   std::set<std::string> seen;
   std::vector<task> out;
   while (static_cast<int>(out.size()) < count) {
-    task t{held_out_scene(r, pairs), {}};
+    task t{sample(r, pairs, want_held_out), {}};
     t.prompt = caption(t.wanted, r);
     if (seen.insert(t.prompt).second) out.push_back(std::move(t));
   }
   return out;
+}
+
+}  // namespace
+
+std::vector<task> held_out_tasks(int count, std::uint64_t seed, bool pairs) {
+  return tasks(count, seed, pairs, true);
+}
+
+std::vector<task> training_tasks(int count, std::uint64_t seed) {
+  return tasks(count, seed, false, false);
 }
 
 }  // namespace lp::drawing
