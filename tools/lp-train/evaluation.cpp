@@ -5,6 +5,7 @@
 #include "pipelines/engine/checkpoint.hpp"
 #include "runtime/base/clock.hpp"
 #include "tests/support/picture_judge.hpp"
+#include "tools/lp-train/autoencoding.hpp"
 #include "tools/lp-train/generate.hpp"
 #include "tools/lp-train/noise.hpp"
 #include "tools/lp-train/pictures.hpp"
@@ -76,6 +77,7 @@ score score_of(const std::vector<drawing::task>& tasks, const at::Tensor& pictur
     const auto rgb = to_rgb8(pictures[s.count++]);
     const testing::picture_view view{rgb, width, height};
     if (t.wanted.order != drawing::arrangement::single) {
+      s.pairs = true;
       s.right += testing::judge_pair(t.wanted, view);
       continue;
     }
@@ -90,6 +92,7 @@ score score_of(const std::vector<drawing::task>& tasks, const at::Tensor& pictur
 }
 
 std::string to_string(const score& s) {
+  if (s.pairs) return fmt::format("right {}/{}", s.right, s.count);
   return fmt::format("right {}/{} (background {}, colour {}, shape {}, place {})", s.right, s.count,
                      s.background, s.colour, s.shape, s.place);
 }
@@ -100,6 +103,25 @@ at::Tensor drawn(const std::vector<drawing::task>& tasks) {
   std::vector<drawing::scene> scenes;
   for (const auto& t : tasks) scenes.push_back(t.wanted);
   return to_tensor(scenes);
+}
+
+/// Prints the scores of one kind of prompts and leaves a sheet in the work folder.
+result<void> evaluate(const networks& n, const std::vector<drawing::task>& tasks,
+                      const std::string& kind, const sampling& s, const options& o) {
+  const at::NoGradGuard no_grad;
+  const auto real = drawn(tasks);
+  const auto start = clock::now();
+  const auto pictures = generate(n, prompts_of(tasks), s);
+  const double seconds = to_ms(clock::now() - start) / 1000 / static_cast<double>(tasks.size());
+  const auto through = n.vae->decode(latent_mean(*n.vae, real.to(o.device))).clamp(-1, 1).cpu();
+  fmt::print("{} {} prompts, {} steps, guidance {}, {:.3f} s a picture\n", tasks.size(), kind,
+             s.steps, s.guidance, seconds);
+  fmt::print("  real drawings:       {}\n", to_string(score_of(tasks, real)));
+  fmt::print("  through autoencoder: {}\n", to_string(score_of(tasks, through)));
+  fmt::print("  generated:           {}\n", to_string(score_of(tasks, pictures)));
+  const auto shown = std::min<std::int64_t>(pictures.size(0), 60);
+  return save_sheet(o.work / fmt::format("evaluation {}.png", kind), pictures.narrow(0, 0, shown),
+                    10);
 }
 
 }  // namespace
@@ -115,24 +137,12 @@ result<void> evaluate(const options& o, int count, int steps, double guidance) {
   if (!vae) return fail(vae.error());
   const networks n{&*tokenizer, text->get(), unet->get(), vae->get()};
   const sampling s{.steps = steps, .guidance = guidance, .seed = 1, .device = o.device};
-  for (const bool pairs : {false, true}) {
-    const auto tasks = drawing::held_out_tasks(count, 100, pairs);
-    const auto real = drawn(tasks);
-    const at::NoGradGuard no_grad;
-    const auto start = clock::now();
-    const auto pictures = generate(n, prompts_of(tasks), s);
-    const double seconds = to_ms(clock::now() - start) / 1000 / count;
-    const auto latents =
-        (*vae)->encode(real.to(o.device)).narrow(1, 0, (*vae)->config().latent_channels);
-    fmt::print("{} held-out prompts, {} steps, guidance {}, {:.3f} s a picture\n",
-               pairs ? "two-object" : "one-object", steps, guidance, seconds);
-    fmt::print("  real drawings:       {}\n", to_string(score_of(tasks, real)));
-    fmt::print("  through autoencoder: {}\n",
-               to_string(score_of(tasks, (*vae)->decode(latents).clamp(-1, 1).cpu())));
-    fmt::print("  generated:           {}\n", to_string(score_of(tasks, pictures)));
-    const auto sheet = o.work / (pairs ? "evaluation-pairs.png" : "evaluation.png");
-    const auto shown = std::min<std::int64_t>(pictures.size(0), 60);
-    if (auto saved = save_sheet(sheet, pictures.narrow(0, 0, shown), 10); !saved) return saved;
+  const std::vector<std::pair<std::string, std::vector<drawing::task>>> kinds{
+      {"held-out", drawing::held_out_tasks(count, 100)},
+      {"training", drawing::training_tasks(count, 100)},
+      {"held-out two-object", drawing::held_out_tasks(count, 100, true)}};
+  for (const auto& [kind, tasks] : kinds) {
+    if (auto judged = evaluate(n, tasks, kind, s, o); !judged) return judged;
   }
   return {};
 }

@@ -45,13 +45,14 @@ struct score {
   int colour = 0;
   int shape = 0;
   int place = 0;
+  bool pairs = false;
   int right = 0;  ///< background, colour and shape; of pairs: everything
 };
 
 /// Judges pictures of tasks with one object, or of tasks with two (only `right` counts there).
 score score_of(const std::vector<drawing::task>& tasks, const at::Tensor& pictures);
 
-/// "right 190/200 (background 200, colour 195, shape 191, place 188)".
+/// "right 190/200 (background 200, colour 195, shape 191, place 188)"; of pairs "right 90/200".
 std::string to_string(const score& s);
 
 }  // namespace lp::train
