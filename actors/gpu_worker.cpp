@@ -123,6 +123,13 @@ result<std::unique_ptr<pipelines::run>> prepare(const active_job& job) {
   }
 }
 
+void step(self_ptr self) {
+  worker_state_t& s = state(self);
+  s.stepping = false;
+  if (auto ended = s.runs.step(clock::now())) finish(self, ended->id, std::move(ended->outcome));
+  keep_stepping(self);
+}
+
 void begin(self_ptr self, const std::string& id, const model_lease& lease) {
   worker_state_t& s = state(self);
   const auto it = s.jobs.find(id);
@@ -133,7 +140,8 @@ void begin(self_ptr self, const std::string& id, const model_lease& lease) {
   auto run = prepare(job);
   if (!run) return finish(self, id, fail(std::move(run.error())));
   s.runs.add(id, std::move(*run), job.deadline);
-  keep_stepping(self);
+  // The first step at once: a job of one step then costs no further message.
+  if (!s.stepping) step(self);
 }
 
 // A warm model is taken as it is: asking the cache would cost every job two changes of thread. The
@@ -174,13 +182,6 @@ void accept(self_ptr self, const job_request& r) {
             [self, id](const caf::error& e) {
               finish(self, id, fail(from_caf(e, "loading the model")));
             });
-}
-
-void step(self_ptr self) {
-  worker_state_t& s = state(self);
-  s.stepping = false;
-  if (auto ended = s.runs.step(clock::now())) finish(self, ended->id, std::move(ended->outcome));
-  keep_stepping(self);
 }
 
 caf::result<chunk> read(self_ptr self, const chunk_request& r) {

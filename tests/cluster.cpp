@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -30,16 +31,31 @@ bool eventually(const std::function<bool()>& condition, duration limit) {
   return true;
 }
 
-std::uint16_t free_port() {
+namespace {
+
+bool is_free(int port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in a{};
   a.sin_family = AF_INET;
   a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof a;
-  auto* raw = reinterpret_cast<sockaddr*>(&a);
-  const bool ok = ::bind(fd, raw, size) == 0 && ::getsockname(fd, raw, &size) == 0;
+  a.sin_port = htons(static_cast<std::uint16_t>(port));
+  const bool ok = ::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) == 0;
   ::close(fd);
-  return ok ? ntohs(a.sin_port) : 0;
+  return ok;
+}
+
+}  // namespace
+
+std::uint16_t free_ports(int count) {
+  // Below the range that the system takes ports of connections from: nobody gets these by chance.
+  std::random_device entropy;
+  std::uniform_int_distribution<int> base(10'000, 30'000);
+  for (;;) {
+    const int first = base(entropy);
+    bool free = true;
+    for (int i = 0; i < count; ++i) free = free && is_free(first + i);
+    if (free) return static_cast<std::uint16_t>(first);
+  }
 }
 
 std::vector<std::string> answer::route() const {

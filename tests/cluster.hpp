@@ -24,8 +24,8 @@ constexpr seconds patience{60};
 /// lies behind sockets, and it never delays what is already true.
 bool eventually(const std::function<bool()>& condition, duration limit = patience);
 
-/// A TCP port that was free a moment ago.
-std::uint16_t free_port();
+/// The first of `count` neighbouring TCP ports that were free a moment ago.
+std::uint16_t free_ports(int count);
 
 /// An answer as a test wants to look at it.
 struct answer {

@@ -231,7 +231,7 @@ TEST(cluster, draining_finishes_what_runs_and_refuses_the_rest) {
 }
 
 TEST(cluster, peers_of_another_cluster_are_not_met) {
-  const std::string text = noop_cluster(0, "", "", free_port());
+  const std::string text = noop_cluster(0, "", "", free_ports(2));
   test_cluster ours(text);
   // Another process's gateway, pointed at our orchestrators.
   const auto gateway_of = [&](const std::string& id) {

@@ -11,18 +11,13 @@ namespace lp::testing {
 namespace {
 
 struct processes {
-  std::uint16_t http = free_port();
-  std::uint16_t first = 0;
+  std::uint16_t http = free_ports(3);
   std::unique_ptr<process_cluster> cluster;
   gateway_client client{http};
 
   explicit processes(const std::string& gateway_extra = {}) {
-    // Two neighbouring ports for the orchestrators.
-    do {
-      first = free_port();
-    } while (first == 65535 || first == http || first + 1 == http);
     cluster =
-        std::make_unique<process_cluster>(noop_cluster(http, "slots = 2", gateway_extra, first));
+        std::make_unique<process_cluster>(noop_cluster(http, "slots = 2", gateway_extra, http + 1));
     for (const char* node : {"orch-1", "orch-2", "worker-1", "worker-2", "gateway"}) {
       cluster->start(node);
     }

@@ -62,7 +62,7 @@ TEST(tls, jobs_run_between_nodes_that_share_an_authority) {
 TEST(tls, nodes_of_another_authority_and_without_any_are_refused) {
   const keys ours;
   const keys theirs;
-  const std::uint16_t port = free_port();
+  const std::uint16_t port = free_ports(2);
   test_cluster cluster(with(ours.table(), port));
   const auto gateway_with = [&](const std::string& tls) {
     auto c = runtime::parse_config(with(tls, port), "test.toml", ".");
