@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   lp::train::options o;
   std::string stage = "all", device = "cpu";
   int evaluated = 200, steps = 20;
-  double guidance = 5;
+  double guidance = 1.5;
   CLI::App app(
       "Trains the small text-to-image model in examples/models from random weights, on "
       "pictures it draws itself.");

@@ -21,7 +21,7 @@ struct options {
   std::uint64_t seed = 1;
   std::int64_t vae_iterations = 2200;
   std::int64_t decoder_iterations = 1600;
-  std::int64_t diffusion_iterations = 16000;
+  std::int64_t diffusion_iterations = 12000;
   std::int64_t vae_batch = 12;
   std::int64_t diffusion_batch = 32;
   double vae_rate = 2e-3;
