@@ -62,6 +62,7 @@ result<model_facts> read_model_facts(const std::filesystem::path& folder, std::i
   config_reader in(*object, file.string());
   model_facts out;
   out.default_steps = static_cast<int>(in.integer("default_steps", 0, 1, 1000));
+  out.max_guidance = in.number("max_guidance", 0);
   out.description = in.text("description", "");
   out.licence = in.text("licence", "");
   if (!in.is_unset("sizes")) {

@@ -7,6 +7,7 @@
 //   {
 //     "sizes": [[64, 64], [96, 64]],   width and height in pixels of what it draws well
 //     "default_steps": 20,             denoising steps after which more hardly help
+//     "max_guidance": 1.5,             guidance scales above this are drawn with it
 //     "description": "...",            for people
 //     "licence": "MIT"
 //   }
@@ -42,7 +43,8 @@ inline constexpr std::int64_t max_picture_pixels = std::int64_t{4} << 20;
 /// What lp_model.json says.
 struct model_facts {
   std::vector<picture_size> sizes;
-  int default_steps = 0;  ///< 0: not said
+  int default_steps = 0;    ///< 0: not said
+  double max_guidance = 0;  ///< 0: not said
   std::string description;
   std::string licence;
 };

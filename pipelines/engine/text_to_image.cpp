@@ -222,6 +222,7 @@ class text_to_image_model final : public pipelines::model {
     r.steps = static_cast<int>(integer(params, "num_inference_steps", 50));
     r.guidance_scale = number(params, "guidance_scale", 7.5);
     heed_distillation(params, out);
+    heed_guidance(out);
     note(params, out);
     return out;
   }
@@ -235,6 +236,14 @@ class text_to_image_model final : public pipelines::model {
       j.notes.push_back(
           fmt::format("drawn in {} steps, as this model was distilled to", fixed.steps));
     }
+  }
+
+  // Clients send 7.5 unless told otherwise, which overdoes a model that was trained for less.
+  void heed_guidance(job& j) const {
+    if (facts_.max_guidance <= 0 || j.request.guidance_scale <= facts_.max_guidance) return;
+    j.notes.push_back(fmt::format("guidance {} lowered to {}, the most this model is made for",
+                                  j.request.guidance_scale, facts_.max_guidance));
+    j.request.guidance_scale = facts_.max_guidance;
   }
 
   static void note(const json::object& params, job& j) {

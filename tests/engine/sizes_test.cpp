@@ -23,10 +23,11 @@ result<model_facts> facts_of(const std::string& text) {
 
 TEST(model_facts, are_read_and_all_optional) {
   const auto facts = facts_of(R"({"sizes": [[64, 64], [96, 64]], "default_steps": 20,
-                                  "description": "shapes", "licence": "MIT", "more": 1})");
+                                  "max_guidance": 2.5, "description": "shapes", "licence": "MIT", "more": 1})");
   ASSERT_TRUE(facts) << facts.error().message;
   EXPECT_THAT(facts->sizes, ElementsAre(picture_size{64, 64}, picture_size{96, 64}));
   EXPECT_EQ(facts->default_steps, 20);
+  EXPECT_EQ(facts->max_guidance, 2.5);
   EXPECT_EQ(facts->licence, "MIT");
   EXPECT_TRUE(facts_of("{}"));
   EXPECT_TRUE(read_model_facts("/nonexistent", 8)->sizes.empty());
