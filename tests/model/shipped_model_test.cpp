@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "pipelines/engine/sizes.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
 #include "runtime/base/clock.hpp"
 #include "tests/support/picture_judge.hpp"
@@ -77,10 +78,11 @@ TEST_F(shipped_model, draws_what_held_out_prompts_say) {
   }
   fmt::print("the judge on real drawings of the same prompts: right {}/{}\n", real, prompts);
   EXPECT_GE(real, prompts * 99 / 100);
-  // The bars lie a little below what these weights reach: 1.5 suits them best, 7.5 is what a
-  // request without a guidance scale gets.
-  EXPECT_GE(score_of_prompts(pipeline_, tasks, 1.5).right, prompts * 88 / 100);
-  EXPECT_GE(score_of_prompts(pipeline_, tasks, 7.5).right, prompts * 70 / 100);
+  // Requests with more guidance than the model is made for are drawn with that much.
+  const auto facts = engine::read_model_facts(folder, 8);
+  ASSERT_TRUE(facts);
+  // The bar lies a little below what these weights reach.
+  EXPECT_GE(score_of_prompts(pipeline_, tasks, facts->max_guidance).right, prompts * 90 / 100);
 }
 
 TEST_F(shipped_model, follows_the_seed) {
