@@ -79,7 +79,13 @@ TEST(tls, nodes_of_another_authority_and_without_any_are_refused) {
   EXPECT_FALSE(
       eventually([&] { return !client_of(*stranger).orchestrators().empty(); }, milliseconds(500)));
   EXPECT_TRUE(client_of(*naked).orchestrators().empty());
-  EXPECT_EQ(cluster.client().post("/noop", "{}").status, 200U);
+  // CAF 0.17.6 does the TLS handshake of a new connection on the network thread, so that a stranger
+  // who never finishes it can hold up a node for a moment; it comes back by itself.
+  answer last;
+  EXPECT_TRUE(eventually([&] {
+    last = cluster.client().post("/noop", "{}");
+    return last.status == 200;
+  })) << last.text;
 }
 
 }  // namespace
