@@ -22,7 +22,7 @@
 
 // CAF 1.x defines CAF_VERSION too (an octal value); only it has the _MAJOR macro.
 #if defined(CAF_VERSION_MAJOR)
-#error "CAF 1.x is prepared for in this file and not yet built against: see ARCHITECTURE.md"
+#error "CAF 1.x is prepared for in this file and not yet built against"
 #endif
 
 namespace lp::actors {
