@@ -40,9 +40,18 @@ class engine {
   virtual result<device_info> open_device(const device& where,
                                           std::vector<std::string>& warnings) = 0;
 
-  /// Loads a Diffusers text-to-image folder.
-  virtual result<std::shared_ptr<model>> load_text_to_image(const std::filesystem::path& folder,
-                                                            const device& where) = 0;
+  /// Loads a diffusion model that makes pictures: a Diffusers folder of a class that
+  /// image_tasks() (model_index.hpp) knows, or a checkpoint file in the original naming. Folders
+  /// loaded twice on one device share their weights.
+  ///
+  /// What a run does follows from its pictures: none draws from the prompt; "image" starts from
+  /// that picture; "mask_image" with it repaints where the mask is white; upscalers and editing
+  /// models need "image". Parameters it heeds where they are there, beside those of text-to-image
+  /// (all optional): strength, image_guidance_scale, noise_level, prompt_2, negative_prompt_2,
+  /// scheduler (a class name or a short one such as "euler_a"), guidance_rescale, clip_skip, eta,
+  /// loras (a JSON object from file name to strength, as a string).
+  virtual result<std::shared_ptr<model>> load_image_model(const std::filesystem::path& folder,
+                                                          const device& where) = 0;
 };
 
 /// The torch half, opened by the first call (about half a second), from any thread; ec::internal

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,21 @@ struct attachment {
   shared_bytes data;
 };
 
+/// A decoded picture that came with a request, upright, without a colour profile.
+struct picture {
+  std::string field;           ///< the parameter it belongs to: "image", "mask_image"
+  std::uint32_t width = 0;     ///< pixels
+  std::uint32_t height = 0;    ///< pixels
+  std::uint32_t channels = 3;  ///< 1: grey, 3: RGB, 4: RGB and alpha (0: transparent)
+  shared_bytes values;         ///< 8 bits a channel, interleaved, row by row from the top
+};
+
 /// One job's input: parameters as validate() returned them (every one present, of its type and in
-/// its range), and files.
+/// its range), and files. Whoever starts a run decodes the attachments that are pictures.
 struct job_input {
   boost::json::object params;
   std::vector<attachment> attachments;
+  std::vector<picture> pictures{};
 };
 
 /// A file of the result.
@@ -65,6 +76,31 @@ class run {
   virtual ~run() = default;
   virtual result<progress> step() = 0;
   virtual result<output> finish() = 0;
+
+  /// Runs whose next steps can be computed together have equal keys; 0: this one steps alone. May
+  /// change with every step.
+  virtual std::uint64_t batch_key() const { return 0; }
+
+  /// Steps this run and `others`, all of one batch_key() and none at its end. Results in order,
+  /// this run's first; one that fails says nothing of the rest. What a run draws is the same,
+  /// bit for bit, whoever it is stepped with.
+  virtual std::vector<result<progress>> step_with(std::span<run* const> others) {
+    std::vector<result<progress>> out{step()};
+    for (run* other : others) out.push_back(other->step());
+    return out;
+  }
+
+  /// What there is to see so far, made quickly and roughly; ec::bad_request where a run has nothing
+  /// to show.
+  virtual result<media> preview() const {
+    return fail(ec::bad_request, "this run has nothing to show before its end");
+  }
+};
+
+/// What a request will take, foreseen.
+struct memory_need {
+  std::uint64_t weights = 0;  ///< bytes the loaded model holds
+  std::uint64_t peak = 0;     ///< bytes the run needs on top at its highest
 };
 
 /// A loaded model. Owned by a model cache through shared_ptr; a run keeps its model alive.
@@ -74,6 +110,12 @@ class model {
 
   /// Memory that the weights hold, in bytes; what the cache's budget counts.
   virtual std::uint64_t bytes() const = 0;
+
+  /// Foresees the memory of a run, from sizes alone and at once; 0 on top where a model cannot
+  /// tell. Errors as those of start().
+  virtual result<memory_need> memory_for(const job_input& /*input*/) const {
+    return memory_need{bytes(), 0};
+  }
 
   /// Checks what only the model can know (sizes, prompt counts) and prepares a run.
   virtual result<std::unique_ptr<run>> start(const job_input& input) = 0;

@@ -49,4 +49,39 @@ result<std::string> model_class(const std::filesystem::path& folder) {
   return std::string(std::string_view(name->get_string()));
 }
 
+image_tasks tasks_of_class(std::string_view class_name) {
+  struct family {
+    std::string_view name;
+    image_tasks tasks;
+  };
+  static constexpr family known[] = {
+      {"StableDiffusionPipeline", {true, true, false}},
+      {"StableDiffusionXLPipeline", {true, true, false}},
+      {"LatentConsistencyModelPipeline", {true, true, false}},
+      {"StableDiffusionImg2ImgPipeline", {true, true, false}},
+      {"StableDiffusionXLImg2ImgPipeline", {true, true, false}},
+      {"LatentConsistencyModelImg2ImgPipeline", {true, true, false}},
+      {"StableDiffusionInpaintPipeline", {false, true, false}},
+      {"StableDiffusionXLInpaintPipeline", {false, true, false}},
+      {"StableDiffusionInstructPix2PixPipeline", {false, true, false}},
+      {"StableDiffusionUpscalePipeline", {false, false, true}},
+      {"DiTPipeline", {true, false, false}},
+  };
+  for (const auto& [name, tasks] : known) {
+    if (name == class_name) return tasks;
+  }
+  return {};
+}
+
+image_tasks tasks_of(const std::filesystem::path& model) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(model, ignored)) {
+    const auto ending = model.extension();
+    const bool checkpoint = ending == ".safetensors" || ending == ".ckpt" || ending == ".pth";
+    return {checkpoint, checkpoint, false};
+  }
+  const auto name = model_class(model);
+  return name ? tasks_of_class(*name) : image_tasks{};
+}
+
 }  // namespace lp::pipelines

@@ -113,15 +113,12 @@ description text_to_image() {
   d.unit = "pixel-step";
   d.units = pixel_steps;
   d.check = check;
-  d.accepts = [](const std::filesystem::path& folder) {
-    const auto name = model_class(folder);
-    return name && *name == "StableDiffusionPipeline";
-  };
+  d.accepts = [](const std::filesystem::path& folder) { return tasks_of(folder).from_text; };
   d.load = [](const std::filesystem::path& folder,
               const device& where) -> result<std::shared_ptr<model>> {
     const auto opened = get_engine();
     if (!opened) return fail(opened.error());
-    return (*opened)->load_text_to_image(folder, where);
+    return (*opened)->load_image_model(folder, where);
   };
   return d;
 }

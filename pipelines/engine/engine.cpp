@@ -83,9 +83,9 @@ class torch_engine final : public pipelines::engine {
     return info;
   }
 
-  result<std::shared_ptr<pipelines::model>> load_text_to_image(
+  result<std::shared_ptr<pipelines::model>> load_image_model(
       const std::filesystem::path& folder, const pipelines::device& where) override {
-    return lp::engine::load_text_to_image(folder, where);
+    return lp::engine::load_image_model(folder, where);
   }
 
  private:

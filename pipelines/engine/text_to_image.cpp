@@ -268,8 +268,8 @@ void use_threads(const pipelines::device& where) {
   if (at::get_num_threads() != wanted) at::set_num_threads(wanted);
 }
 
-result<std::shared_ptr<pipelines::model>> load_text_to_image(const std::filesystem::path& folder,
-                                                             const pipelines::device& where) {
+result<std::shared_ptr<pipelines::model>> load_image_model(const std::filesystem::path& folder,
+                                                           const pipelines::device& where) {
   use_threads(where);
   stable_diffusion_options options;
   if (where.type == pipelines::device::kind::cuda)

@@ -15,8 +15,8 @@ namespace lp::engine {
 /// Distilled models draw as they were trained to, whatever the request says: one whose id ends in
 /// "-turbo" without guidance, one whose id holds "_Nstep" with N steps and without guidance. The id
 /// is the request's model_id, or the folder's name where that is empty.
-result<std::shared_ptr<pipelines::model>> load_text_to_image(const std::filesystem::path& folder,
-                                                             const pipelines::device& where);
+result<std::shared_ptr<pipelines::model>> load_image_model(const std::filesystem::path& folder,
+                                                           const pipelines::device& where);
 
 /// Lets this thread's computations use the device's threads: its number, or all the machine has.
 void use_threads(const pipelines::device& where);

@@ -33,7 +33,7 @@ json::object params(std::string_view more = "{}") {
 }
 
 std::shared_ptr<pipelines::model> load(const std::filesystem::path& folder) {
-  auto model = lp_engine_instance()->load_text_to_image(folder, {});
+  auto model = lp_engine_instance()->load_image_model(folder, {});
   EXPECT_TRUE(model) << model.error().message;
   return *model;
 }

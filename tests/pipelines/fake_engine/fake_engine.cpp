@@ -14,7 +14,7 @@ class fake_engine : public pipelines::engine {
                                                  std::vector<std::string>&) override {
     return devices().front();
   }
-  lp::result<std::shared_ptr<pipelines::model>> load_text_to_image(
+  lp::result<std::shared_ptr<pipelines::model>> load_image_model(
       const std::filesystem::path& folder, const pipelines::device&) override {
     return lp::fail(lp::ec::load_failed, folder.string());
   }
