@@ -31,16 +31,6 @@ tl::unexpected<error> broken(const char* what) {
   return fail(ec::unavailable, fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-result<void> wait_for(int fd, short events, time_point deadline) {
-  pollfd p{fd, events, 0};
-  for (;;) {
-    const int ready = ::poll(&p, 1, static_cast<int>(remaining(deadline).count()));
-    if (ready > 0) return {};
-    if (ready == 0) return fail(ec::deadline_exceeded, "the server took too long");
-    if (errno != EINTR) return broken("poll");
-  }
-}
-
 // A connected non-blocking socket, or -1 with errno.
 int open_connection(const addrinfo& a, time_point deadline) {
   const int fd = ::socket(a.ai_family, a.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a.ai_protocol);
@@ -84,19 +74,32 @@ result<http_client> http_client::connect(const std::string& host, std::uint16_t 
   return http_client(fd, name);
 }
 
+result<http_client> http_client::connect_tls(const std::string& host, std::uint16_t port,
+                                             const tls_options& options, time_point deadline) {
+  auto client = connect(host, port, deadline);
+  if (!client) return client;
+  auto session = tls_session::open(client->fd_, host, options, deadline);
+  if (!session) return fail(std::move(session.error()));
+  client->tls_ = std::move(*session);
+  return client;
+}
+
 http_client::http_client(http_client&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
+      tls_(std::move(other.tls_)),
       host_(std::move(other.host_)),
       unread_(std::move(other.unread_)) {}
 
 http_client& http_client::operator=(http_client&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(tls_, other.tls_);
   std::swap(host_, other.host_);
   std::swap(unread_, other.unread_);
   return *this;
 }
 
 http_client::~http_client() {
+  tls_.reset();
   if (fd_ >= 0) ::close(fd_);
 }
 
@@ -122,38 +125,47 @@ result<http_reply> http_client::post_json(std::string_view target, std::string_v
 
 result<void> http_client::write(std::string_view bytes, time_point deadline) {
   while (!bytes.empty()) {
+    const auto sent = transmit(bytes, deadline);
+    if (!sent) return fail(sent.error());
+    bytes.remove_prefix(*sent);
+  }
+  return {};
+}
+
+result<std::size_t> http_client::transmit(std::string_view bytes, time_point deadline) {
+  if (tls_) return tls_->write(bytes.data(), bytes.size(), deadline);
+  for (;;) {
     const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    } else if (errno == EAGAIN) {
-      if (auto ready = wait_for(fd_, POLLOUT, deadline); !ready) return ready;
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno == EAGAIN) {
+      if (auto ready = wait_for(fd_, POLLOUT, deadline); !ready) return fail(ready.error());
     } else if (errno != EINTR) {
       return broken("send");
     }
   }
-  return {};
+}
+
+// At most `size` bytes; 0 at the end of the stream.
+result<std::size_t> http_client::receive(char* data, std::size_t size, time_point deadline) {
+  if (tls_) return tls_->read(data, size, deadline);
+  for (;;) {
+    const ssize_t n = ::recv(fd_, data, size, 0);
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno == EAGAIN) {
+      if (auto ready = wait_for(fd_, POLLIN, deadline); !ready) return fail(ready.error());
+    } else if (errno != EINTR) {
+      return broken("recv");
+    }
+  }
 }
 
 // Appends to unread_; 0 at the end of the stream.
 result<std::size_t> http_client::read_some(time_point deadline) {
   const std::size_t had = unread_.size();
   unread_.resize(had + read_size);
-  for (;;) {
-    const ssize_t n = ::recv(fd_, unread_.data() + had, read_size, 0);
-    if (n >= 0) {
-      unread_.resize(had + static_cast<std::size_t>(n));
-      return static_cast<std::size_t>(n);
-    }
-    result<void> ready;
-    if (errno == EAGAIN) {
-      ready = wait_for(fd_, POLLIN, deadline);
-    } else if (errno != EINTR) {
-      ready = broken("recv");
-    }
-    if (ready) continue;
-    unread_.resize(had);
-    return fail(std::move(ready.error()));
-  }
+  auto got = receive(unread_.data() + had, read_size, deadline);
+  unread_.resize(had + (got ? *got : 0));
+  return got;
 }
 
 result<http_reply> http_client::read_reply(time_point deadline, bool to_head) {
@@ -191,6 +203,7 @@ result<http_reply> http_client::read_reply(time_point deadline, bool to_head) {
 }
 
 void http_client::finish_sending() {
+  if (tls_) tls_->finish_sending();
   ::shutdown(fd_, SHUT_WR);
 }
 

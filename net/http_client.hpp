@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "net/http_message.hpp"
+#include "net/tls_session.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 
@@ -25,6 +27,11 @@ class http_client {
   /// ec::unavailable if nobody answers there by `deadline`.
   static result<http_client> connect(const std::string& host, std::uint16_t port,
                                      time_point deadline);
+
+  /// The same over TLS, with a server whose certificate is valid for `host`. Errors also as
+  /// tls_session::open() has them.
+  static result<http_client> connect_tls(const std::string& host, std::uint16_t port,
+                                         const tls_options& options, time_point deadline);
 
   http_client(http_client&& other) noexcept;
   http_client& operator=(http_client&& other) noexcept;
@@ -52,10 +59,13 @@ class http_client {
   http_client(int fd, std::string host) : fd_(fd), host_(std::move(host)) {}
 
   result<std::size_t> read_some(time_point deadline);
+  result<std::size_t> receive(char* data, std::size_t size, time_point deadline);
+  result<std::size_t> transmit(std::string_view bytes, time_point deadline);
 
   int fd_ = -1;
-  std::string host_;    // for the Host header, with the port
-  std::string unread_;  // bytes after the last reply
+  std::unique_ptr<tls_session> tls_;  // null: plain
+  std::string host_;                  // for the Host header, with the port
+  std::string unread_;                // bytes after the last reply
 };
 
 /// One request on a connection of its own. `url` is "http://HOST:PORT/TARGET".
