@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,9 @@ inline shared_bytes share(std::string bytes) {
 
 /// Lower-case hexadecimal, without a prefix.
 std::string to_hex(std::string_view bytes);
+
+/// Takes back what to_hex() wrote, in either case; nothing for an odd length or another character.
+std::optional<std::string> from_hex(std::string_view digits);
 
 /// Standard alphabet with padding (RFC 4648 section 4), as data URLs need it.
 std::string to_base64(std::string_view bytes);

@@ -33,6 +33,9 @@ constexpr row table[] = {
     {ec::bad_config, "bad_config", 500},
     {ec::internal, "internal", 500},
     {ec::draining, "draining", 503},
+    {ec::payment_required, "payment_required", 402},
+    {ec::payment_expired, "payment_expired", 402},
+    {ec::over_budget, "over_budget", 402},
 };
 
 const row& find(ec code) {

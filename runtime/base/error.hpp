@@ -35,6 +35,9 @@ enum class ec : std::uint8_t {
   bad_config = 17,         ///< the configuration is wrong
   internal = 18,           ///< a defect of ours
   draining = 19,           ///< the node takes no new jobs because it is stopping
+  payment_required = 20,   ///< the payment is missing, refused or does not cover the price
+  payment_expired = 21,    ///< ticket parameters or a quote are over: ask for new ones and retry
+  over_budget = 22,        ///< the price is above what the request or the node may spend
 };
 
 /// One wrong field of a request, in the form of the reference's 422 answer.

@@ -39,6 +39,8 @@ macro(lp_find_dependencies)
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
   pkg_check_modules(SECP256K1 REQUIRED IMPORTED_TARGET libsecp256k1)
+  pkg_check_modules(CRYPTOPP REQUIRED IMPORTED_TARGET libcrypto++)
+  find_package(SQLite3 REQUIRED)
 endmacro()
 
 # libtorch's headers warn under -Wextra: bring them in as system headers, through one target.
