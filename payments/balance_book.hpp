@@ -62,7 +62,7 @@ struct open_job {
 
 class balance_book {
  public:
-  using job_key = std::pair<side, std::string>;
+  using job_key = std::pair<account_key, std::string>;
 
   /// Zeros for whom nothing is known of.
   account find(const account_key& key) const;
@@ -79,7 +79,8 @@ class balance_book {
   /// Debits `used`, at most what is reserved, and returns the rest to the credit: 1 or 2 events.
   /// Full success, failure (0) and cancellation all end here. ec::not_found for a job that is not
   /// open, ec::bad_request for a negative `used`.
-  result<std::vector<event>> settle(side of, const std::string& job, const rational& used);
+  result<std::vector<event>> settle(const account_key& key, const std::string& job,
+                                    const rational& used);
   /// Lowers the credit to `to` if it is above; no event if it is not.
   result<std::vector<event>> write_off(const account_key& key, const rational& to);
 

@@ -8,7 +8,7 @@
 //
 // An orchestrator: recipient::check() on a validator's thread, then admit() for a job, settle()
 // when it is over. A gateway: fund() before a job, sign_tickets(), settle() when the answer is
-// there.
+// there. A job's name is unique among those of one account.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ struct ledger_options {
   /// Jobs that were under way when the process ended: an orchestrator's give their credit back (the
   /// work is lost), a gateway's are debited in full (the work may have been done).
   bool settle_lost_jobs = true;
-  std::size_t max_queue = 4096;          ///< calls that wait; beyond it they answer ec::busy
+  std::size_t max_queue = 4096;  ///< calls that wait; beyond it they answer ec::busy
+  std::size_t max_queued_tickets = 100'000;
   std::size_t max_accounts = 1'000'000;  ///< counterparties; beyond it new ones answer ec::busy
   std::size_t max_sessions = 100'000;    ///< sets of parameters whose nonces are remembered
   std::size_t max_sessions_per_sender = 256;
@@ -61,14 +62,16 @@ struct receipt {
 /// payment recipient::check().
 struct admission {
   job_authorization authorization;
-  rational quoted;                         ///< wei for the whole job
+  /// Wei for the whole job: fee() at checked_payment::agreed, or at the orchestrator's own price
+  /// where there is no payment.
+  rational quoted;
   std::optional<checked_payment> payment;  ///< none: the standing credit has to cover it
   std::int64_t unix_seconds = 0;           ///< now
 };
 
 struct admitted {
   receipt paid;
-  rational reserved;  ///< wei; now settle(side::incoming, ...) must follow
+  rational reserved;  ///< wei; now settle({side::incoming, sender}, job, used) must follow
 };
 
 /// A gateway's job on its way out.
@@ -183,7 +186,7 @@ class ledger {
 
   /// Ends a job: debits `used` wei (at most what is reserved) and returns the rest to the credit.
   /// `used` is 0 for a failure. The account afterwards. ec::not_found if the job is not open.
-  void settle(side of, std::string job, rational used, callback<account> done);
+  void settle(account_key key, std::string job, rational used, callback<account> done);
 
   /// Lowers what we believe to have at an orchestrator to what it acknowledges.
   void write_off(address orchestrator, rational to, callback<account> done);
@@ -199,7 +202,7 @@ class ledger {
   std::future<result<receipt>> receive(checked_payment p);
   std::future<result<admitted>> admit(admission a);
   std::future<result<funded>> fund(funding f);
-  std::future<result<account>> settle(side of, std::string job, rational used);
+  std::future<result<account>> settle(account_key key, std::string job, rational used);
   std::future<result<account>> write_off(address orchestrator, rational to);
   std::future<result<void>> set_redemption(hash32 ticket, redemption state);
   std::future<result<void>> forget_expired(std::uint64_t l1_block, std::int64_t unix_seconds);
