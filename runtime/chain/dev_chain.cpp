@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/chain/dev_chain.hpp"
+
+#include <cstdlib>
+#include <future>
+
+#include <fmt/core.h>
+
+#include "payments/chain/ticket_broker.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/chain/http_transport.hpp"
+
+namespace lp::runtime {
+
+namespace fs = std::filesystem;
+using payments::u256;
+
+namespace {
+
+const u256 purse = static_cast<u256>(payments::integer("1000000000000000000000"));
+constexpr seconds round_check{1};
+
+bool holds_tools(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / "anvil", error) && fs::exists(folder / "contracts", error);
+}
+
+// "Listening on 127.0.0.1:43210".
+std::uint16_t port_in(const std::string& line) {
+  const auto colon = line.rfind(':');
+  if (!line.starts_with("Listening on") || colon == std::string::npos) return 0;
+  return static_cast<std::uint16_t>(std::strtoul(line.c_str() + colon + 1, nullptr, 10));
+}
+
+}  // namespace
+
+result<fs::path> find_chain_tools() {
+  std::error_code error;
+  if (const char* given = std::getenv("LP_CHAIN_DIR"); given && *given) {
+    if (holds_tools(given)) return fs::path(given);
+    return fail(ec::bad_file, fmt::format("LP_CHAIN_DIR={}: expected a folder that "
+                                          "tools/chain/install made",
+                                          given));
+  }
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  // build/release/bin/PROGRAM lies beside build/chain.
+  const fs::path build = program.parent_path().parent_path().parent_path();
+  for (const fs::path& folder : {build / "chain", fs::path("build/chain")}) {
+    if (holds_tools(folder)) return folder;
+  }
+  return fail(ec::bad_file, "the test chain is not installed: tools/setup --chain does it");
+}
+
+result<std::unique_ptr<dev_chain>> dev_chain::start(const dev_chain_options& options,
+                                                    time_point deadline) {
+  std::unique_ptr<dev_chain> out(new dev_chain(options));
+  if (out->options_.tools.empty()) {
+    auto found = find_chain_tools();
+    if (!found) return fail(found.error());
+    out->options_.tools = *found;
+  }
+  if (auto launched = out->launch(deadline); !launched) return fail(launched.error());
+  payments::dev_contracts_options contracts;
+  contracts.artifacts = out->options_.tools / "contracts";
+  contracts.round_length = options.round_length;
+  contracts.usd_per_eth = options.usd_per_eth;
+  auto deployed = payments::dev_contracts::deploy(out->client_, contracts, deadline);
+  if (!deployed) return fail(deployed.error());
+  out->protocol_ = std::move(*deployed);
+  if (options.block_time.count() > 0) {
+    auto set = out->mine_every(options.block_time, deadline);
+    if (!set) return fail(set.error());
+  }
+  if (options.keep_rounds) out->keeper_ = std::thread([raw = out.get()] { raw->keep_rounds(); });
+  return out;
+}
+
+result<void> dev_chain::launch(time_point deadline) {
+  std::vector<std::string> command{
+      (options_.tools / "anvil").string(), "--host",     "127.0.0.1", "--port",
+      std::to_string(options_.port),       "--accounts", "1"};
+  if (!options_.state.empty()) {
+    command.insert(command.end(), {"--state", options_.state.string()});
+  }
+  const auto listening = std::make_shared<std::promise<std::uint16_t>>();
+  auto port = listening->get_future();
+  auto started = child_process::start(
+      std::move(command),
+      [listening, told = std::make_shared<bool>(false)](const std::string& line) {
+        const std::uint16_t at = *told ? 0 : port_in(line);
+        if (at == 0) return;
+        *told = true;
+        listening->set_value(at);
+      });
+  if (!started) return fail(started.error());
+  node_ = std::move(*started);
+  if (port.wait_for(remaining(deadline)) != std::future_status::ready) {
+    return fail(ec::deadline_exceeded, "anvil did not start in time");
+  }
+  options_.port = port.get();
+  url_ = fmt::format("http://127.0.0.1:{}", options_.port);
+  if (!client_) {
+    payments::rpc_options rpc;
+    rpc.endpoints = {url_};
+    client_ = std::make_shared<payments::eth_client>(connect_rpc(rpc));
+  }
+  const auto id = client_->chain_id(deadline);
+  if (!id) return fail(id.error());
+  chain_id_ = *id;
+  return {};
+}
+
+result<void> dev_chain::add_orchestrator(const payments::private_key& key,
+                                         const std::string& service_uri, time_point deadline) {
+  if (auto done = protocol_->give_ether(key.address(), purse, deadline); !done) return done;
+  auto done = protocol_->register_orchestrator(key, service_uri, deadline);
+  if (!done) return done;
+  return protocol_->next_round(deadline);
+}
+
+result<void> dev_chain::add_sender(const payments::private_key& key, const u256& deposit,
+                                   const u256& reserve, time_point deadline) {
+  if (auto done = protocol_->give_ether(key.address(), purse, deadline); !done) return done;
+  payments::wallet own(client_, key, chain_id_, {});
+  const payments::ticket_broker broker(client_, contracts().ticket_broker);
+  const auto done = own.execute(broker.fund(deposit, reserve), deadline);
+  if (done) return {};
+  return fail(static_cast<const error&>(done.error()));
+}
+
+result<void> dev_chain::mine_every(std::chrono::seconds interval, time_point deadline) {
+  const auto set =
+      client_->rpc().call("evm_setIntervalMining", {std::int64_t{interval.count()}}, deadline);
+  if (set) return {};
+  return fail(static_cast<const error&>(set.error()));
+}
+
+void dev_chain::keep_rounds() {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, round_check, [this] { return ending_; })) {
+    lock.unlock();
+    if (auto done = protocol_->initialize_round(clock::now() + seconds(5)); !done) {
+      log::debug("dev-chain", "round: {}", done.error().message);
+    }
+    lock.lock();
+  }
+}
+
+result<void> dev_chain::restart(bool crash, time_point deadline) {
+  if (crash) node_->kill();
+  node_->stop(deadline);
+  return launch(deadline);
+}
+
+void dev_chain::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_all();
+  if (keeper_.joinable()) keeper_.join();
+  if (node_) node_->stop(clock::now() + seconds(5));
+}
+
+dev_chain::~dev_chain() {
+  stop();
+}
+
+}  // namespace lp::runtime
