@@ -110,7 +110,8 @@ result<fs::path> store_key(const fs::path& folder, const private_key& key, const
   if (fs::create_directories(folder, error)) {
     fs::permissions(folder, fs::perms::owner_all, error);
   }
-  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  const auto now =
+      std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
   const fs::path file =
       folder / fmt::format("UTC--{:%Y-%m-%dT%H-%M-%S}Z--{}", now, key.address().hex());
   const descriptor out{
