@@ -163,6 +163,8 @@ parsed_file read_file(const json::object& file, file_reader& r) {
     if (128ULL * out.cost.n * out.cost.r > most_memory)
       r.wrong("n", "n * r * 128 of 1 GiB at most");
     if ((out.cost.n & (out.cost.n - 1)) != 0) r.wrong("n", "a power of two");
+    // RFC 7914: n < 2^(16 r).
+    if (out.cost.r < 2 && out.cost.n >= 1U << 16) r.wrong("n", "less than 65536 where r is 1");
   } else if (kdf == "pbkdf2") {
     out.rounds = r.number(params, "c", most_pbkdf2_rounds);
     if (r.text(params, "prf") != "hmac-sha256") r.wrong("prf", "\"hmac-sha256\"");
