@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <caf/actor_addr.hpp>
@@ -55,8 +56,19 @@ auto& state(Self* self) {
   return self->state;
 }
 
+/// Writes a message to another node straight into the connection; see network_backend. `from` is an
+/// actor of the network thread and the one that runs.
+void send_to_node(caf::io::abstract_broker& from, const caf::strong_actor_ptr& to,
+                  caf::message what);
+
 template <class Self, class Handle, class... Ts>
 void send(Self* self, const Handle& to, Ts&&... xs) {
+  if constexpr (std::is_base_of_v<caf::io::abstract_broker, Self>) {
+    if (to && to.node() != self->node()) {
+      return send_to_node(*self, caf::actor_cast<caf::strong_actor_ptr>(to),
+                          caf::make_message(std::forward<Ts>(xs)...));
+    }
+  }
   self->send(to, std::forward<Ts>(xs)...);
 }
 
@@ -66,6 +78,12 @@ void send(Self* self, const Handle& to, Ts&&... xs) {
 template <class F>
 auto spawn_on_network_thread(caf::actor_system& system, F f) {
   return system.middleman().spawn_broker(std::move(f));
+}
+
+/// Sends to an actor of the network thread once the connections have been looked after.
+template <class Self, class Handle, class... Ts>
+void send_after_others(Self* self, const Handle& to, Ts... xs) {
+  self->backend().post([to, xs...] { caf::anon_send(to, xs...); });
 }
 
 /// Sends from a thread that is no actor.

@@ -10,6 +10,7 @@
 
 #include "actors/errors.hpp"
 #include "actors/model_cache.hpp"
+#include "actors/network_backend.hpp"
 #include "actors/result_packing.hpp"
 #include "actors/run_queue.hpp"
 #include "net/media_store.hpp"
@@ -51,7 +52,7 @@ struct worker_state_t : state_base {
   drained_ptr drained;  ///< told once, when the last job is answered
 };
 
-using self_ptr = gpu_worker_actor::stateful_pointer<worker_state_t>;
+using self_ptr = gpu_worker_actor::stateful_broker_pointer<worker_state_t>;
 
 worker_state present_state(self_ptr self) {
   const worker_state_t& s = state(self);
@@ -84,7 +85,7 @@ void keep_stepping(self_ptr self) {
   worker_state_t& s = state(self);
   if (s.stepping || s.runs.empty()) return;
   s.stepping = true;
-  send(self, self, step_atom_v);
+  send_after_others(self, caf::actor_cast<gpu_worker_actor>(own_handle(self)), step_atom_v);
 }
 
 void finish(self_ptr self, const std::string& id, result<pipelines::output> outcome) {
@@ -123,10 +124,13 @@ result<std::unique_ptr<pipelines::run>> prepare(const active_job& job) {
   }
 }
 
+// A step may take long: the node's connections are looked after meanwhile.
 void step(self_ptr self) {
   worker_state_t& s = state(self);
   s.stepping = false;
-  if (auto ended = s.runs.step(clock::now())) finish(self, ended->id, std::move(ended->outcome));
+  std::optional<run_queue::ended> ended;
+  network_loop(self->system()).long_work([&] { ended = s.runs.step(clock::now()); });
+  if (ended) finish(self, ended->id, std::move(ended->outcome));
   keep_stepping(self);
 }
 
@@ -137,7 +141,8 @@ void begin(self_ptr self, const std::string& id, const model_lease& lease) {
   active_job& job = it->second;
   job.lease = lease;
   job.load_ms = to_ms(clock::now() - job.started);
-  auto run = prepare(job);
+  result<std::unique_ptr<pipelines::run>> run = fail(ec::internal, "not prepared");
+  network_loop(self->system()).long_work([&] { run = prepare(job); });
   if (!run) return finish(self, id, fail(std::move(run.error())));
   s.runs.add(id, std::move(*run), job.deadline);
   // The first step at once: a job of one step then costs no further message.
@@ -157,7 +162,7 @@ model_lease take_warm(self_ptr self, const std::string& id) {
   return lease;
 }
 
-void accept(self_ptr self, const job_request& r) {
+void accept(self_ptr self, job_request& r) {
   worker_state_t& s = state(self);
   const std::string& node = s.options.node;
   const std::string id = r->id();
@@ -170,14 +175,16 @@ void accept(self_ptr self, const job_request& r) {
   if (s.draining) return refuse(ec::draining, "is stopping");
   if (s.jobs.size() >= s.options.slots) return refuse(ec::busy, "has no free slot");
   const time_point now = clock::now();
+  const milliseconds budget{r->budget_ms()};
+  const std::string model = r->model();
   active_job& job = s.jobs[id];
-  job.request = r.value;
+  job.request = std::move(r.value);
   job.started = now;
-  job.deadline = now + milliseconds(r->budget_ms());
+  job.deadline = now + budget;
   job.client = client;
-  if (const model_lease lease = take_warm(self, r->model())) return begin(self, id, lease);
-  s.last_used = r->model();
-  request(self, s.cache, milliseconds(r->budget_ms()), acquire_atom_v, r->model())
+  if (const model_lease lease = take_warm(self, model)) return begin(self, id, lease);
+  s.last_used = model;
+  request(self, s.cache, budget, acquire_atom_v, model)
       .then([self, id](const model_lease& lease) { begin(self, id, lease); },
             [self, id](const caf::error& e) {
               finish(self, id, fail(from_caf(e, "loading the model")));
@@ -236,7 +243,7 @@ void drain(self_ptr self, const drained_ptr& done) {
 
 void start(self_ptr self) {
   worker_state_t& s = state(self);
-  if (s.options.prepare_thread) s.options.prepare_thread();
+  if (s.options.prepare_thread) network_loop(self->system()).long_work(s.options.prepare_thread);
   s.cache = make_cache(self);
   s.link = spawn_peer_link(self->system(), caf::actor_cast<caf::actor>(own_handle(self)),
                            s.options.orchestrator);
@@ -249,28 +256,29 @@ void start(self_ptr self) {
 }  // namespace
 
 gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options options) {
-  return system.spawn<caf::detached>([options](self_ptr self) -> gpu_worker_actor::behavior_type {
-    state(self).options = options;
-    start(self);
-    return {
-        [self](run_atom, const job_request& r) { accept(self, r); },
-        [self](cancel_atom, const std::string& id) { cancel(self, id); },
-        [self](read_atom, const chunk_request& r) { return read(self, r); },
-        [self](step_atom) { step(self); },
-        [self](link_up_atom, const std::string&, const caf::strong_actor_ptr& orchestrator) {
-          state(self).orchestrator = caf::actor_cast<orchestrator_actor>(orchestrator);
-          tell_orchestrator(self);
-        },
-        [self](link_down_atom, const std::string&) {
-          state(self).orchestrator = orchestrator_actor{};
-        },
-        [self](warm_atom, const warm_models_ptr& warm) {
-          state(self).warm = warm;
-          tell_orchestrator(self);
-        },
-        [self](drain_atom, const drained_ptr& done) { drain(self, done); },
-    };
-  });
+  return spawn_on_network_thread(
+      system, [options](self_ptr self) -> gpu_worker_actor::behavior_type {
+        state(self).options = options;
+        start(self);
+        return {
+            [self](run_atom, job_request& r) { accept(self, r); },
+            [self](cancel_atom, const std::string& id) { cancel(self, id); },
+            [self](read_atom, const chunk_request& r) { return read(self, r); },
+            [self](step_atom) { step(self); },
+            [self](link_up_atom, const std::string&, const caf::strong_actor_ptr& orchestrator) {
+              state(self).orchestrator = caf::actor_cast<orchestrator_actor>(orchestrator);
+              tell_orchestrator(self);
+            },
+            [self](link_down_atom, const std::string&) {
+              state(self).orchestrator = orchestrator_actor{};
+            },
+            [self](warm_atom, const warm_models_ptr& warm) {
+              state(self).warm = warm;
+              tell_orchestrator(self);
+            },
+            [self](drain_atom, const drained_ptr& done) { drain(self, done); },
+        };
+      });
 }
 
 }  // namespace lp::actors

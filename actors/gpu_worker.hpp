@@ -22,14 +22,16 @@ struct gpu_worker_options {
   std::vector<std::string> warm;                   ///< models to load at start and offer as warm
   unsigned slots = 1;                              ///< jobs under way at once, stepped in turn
   std::uint64_t model_budget = 0;                  ///< bytes for warm models
-  /// Called once on the worker's own thread before anything is computed there: thread counts of
+  /// Called once on the worker's thread before anything is computed there: thread counts of
   /// the numeric libraries belong to a thread.
   std::function<void()> prepare_thread;
   peer_link_options orchestrator;
 };
 
-/// Spawns a worker on a thread of its own. It joins its orchestrator, loads models through its
-/// cache and steps the jobs it was given; results over 256 KiB wait here to be pulled in chunks.
+/// Spawns a worker on its node's network thread, which the deputy of net::event_loop stands in for
+/// while a step lasts: a short job costs no change of thread, a long one holds up nobody. It joins
+/// its orchestrator, loads models through its cache and steps the jobs it was given; results over
+/// 256 KiB wait here to be pulled in chunks.
 gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options options);
 
 }  // namespace lp::actors

@@ -186,7 +186,7 @@ void watch_client(self_ptr self, const gateway_actor& client) {
   });
 }
 
-void run(self_ptr self, const job_request& r) {
+void run(self_ptr self, job_request& r) {
   orchestrator_state& s = state(self);
   const auto client = caf::actor_cast<gateway_actor>(self->current_sender());
   if (!client) return;
@@ -196,7 +196,8 @@ void run(self_ptr self, const job_request& r) {
     send(self, client, failed_atom_v, job_failure(make_failure(r->id(), admitted.error())));
     return;
   }
-  s.jobs[r->id()] = {r.value, deadline, client, {}};
+  const std::string id = r->id();
+  s.jobs[id] = {std::move(r.value), deadline, client, {}};
   watch_client(self, client);
   dispatch(self);
   announce_soon(self);
@@ -267,7 +268,7 @@ orchestrator_actor spawn_orchestrator(caf::actor_system& system, orchestrator_op
             [self](worker_atom, const worker_state& w, const caf::strong_actor_ptr& handle) {
               add_worker(self, w, handle);
             },
-            [self](run_atom, const job_request& r) { run(self, r); },
+            [self](run_atom, job_request& r) { run(self, r); },
             [self](done_atom, job_result& r) { worker_done(self, r); },
             [self](failed_atom, const job_failure& f) { worker_refused(self, f); },
             [self](cancel_atom, const std::string& id) { cancel(self, id); },

@@ -7,7 +7,6 @@
 
 #include <fmt/core.h>
 #include <caf/io/middleman.hpp>
-#include <caf/openssl/manager.hpp>
 
 #include "actors/errors.hpp"
 #include "runtime/base/log.hpp"
@@ -77,8 +76,7 @@ void introduce(self_ptr self, const caf::strong_actor_ptr& handle) {
 void connect(self_ptr self) {
   link_state& s = state(self);
   auto& system = self->system();
-  const auto& manager =
-      s.options.tls ? system.openssl_manager().actor_handle() : system.middleman().actor_handle();
+  const auto manager = system.middleman().actor_handle();
   const endpoint to = s.options.address();
   if (to.port == 0) return retry_later(self, "no address yet");
   request(self, manager, connect_timeout, caf::connect_atom_v, to.host, to.port)

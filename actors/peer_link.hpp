@@ -21,7 +21,6 @@ struct peer_link_options {
   /// Asked before each try, since a node of the same process may come back on another port.
   std::function<endpoint()> address;
   wire::Hello hello;  ///< who we are
-  bool tls = false;
 };
 
 /// Connects asynchronously (a blocking connect to a silent host never returns), exchanges hello,

@@ -9,6 +9,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
+#include "net/event_loop.hpp"
 #include "net/http_session.hpp"
 #include "runtime/base/log.hpp"
 
@@ -24,6 +25,8 @@ namespace {
 constexpr std::size_t refused_at_once = 64;
 // Pause after accept() failed for want of descriptors or memory.
 constexpr milliseconds accept_pause{100};
+// How long callbacks of a shared loop are waited for when stopping; they have nothing to wait for.
+constexpr seconds last_callbacks{5};
 
 // Want of memory, or a throwing callback, costs the connection it came up on and no other.
 void serve(asio::io_context& io) {
@@ -39,14 +42,14 @@ void serve(asio::io_context& io) {
 
 }  // namespace
 
-class http_server::impl {
+// What waits for connections holds it: on a shared loop that may last longer than the server.
+class http_server::impl : public std::enable_shared_from_this<impl> {
  public:
-  impl(const http_options& options, handler h)
-      : core_(std::make_shared<server_core>(options, std::move(h))),
+  impl(const http_options& options, handler h, asio::io_context* shared)
+      : core_(std::make_shared<server_core>(options, std::move(h), shared)),
         work_(core_->io.get_executor()),
         acceptor_(strand(core_->io.get_executor())),
         retry_(acceptor_.get_executor()) {}
-  ~impl() { stop(); }
 
   result<void> listen();
   std::uint16_t port() const { return port_; }
@@ -66,6 +69,7 @@ class http_server::impl {
   strand_timer retry_;
   std::vector<std::thread> threads_;
   std::uint16_t port_ = 0;
+  bool listening_ = false;
   bool accepting_ = true;  // on the acceptor's strand
   std::atomic<bool> stopped_ = false;
 };
@@ -88,8 +92,10 @@ result<void> http_server::impl::listen() {
   acceptor_.listen(asio::socket_base::max_listen_connections, ec);
   if (ec) return failed("listen on");
   port_ = acceptor_.local_endpoint(ec).port();
-  asio::post(acceptor_.get_executor(), [this] { accept(); });
-  for (unsigned i = 0; i < std::max(1U, o.threads); ++i) {
+  listening_ = true;
+  asio::post(acceptor_.get_executor(), [self = shared_from_this()] { self->accept(); });
+  if (!core_->own) work_.reset();
+  for (unsigned i = 0; core_->own && i < std::max(1U, o.threads); ++i) {
     threads_.emplace_back([core = core_] { serve(core->io); });
   }
   return {};
@@ -97,9 +103,10 @@ result<void> http_server::impl::listen() {
 
 void http_server::impl::accept() {
   if (!accepting_) return;
-  acceptor_.async_accept(
-      asio::make_strand(core_->io),
-      [this](const error_code& ec, tcp_socket socket) { on_accept(ec, std::move(socket)); });
+  acceptor_.async_accept(asio::make_strand(core_->io),
+                         [self = shared_from_this()](const error_code& ec, tcp_socket socket) {
+                           self->on_accept(ec, std::move(socket));
+                         });
 }
 
 void http_server::impl::on_accept(const error_code& ec, tcp_socket socket) {
@@ -107,8 +114,8 @@ void http_server::impl::on_accept(const error_code& ec, tcp_socket socket) {
   if (ec && ec != asio::error::connection_aborted) {
     log::warn("http", "accept failed: {}", ec.message());
     retry_.expires_after(accept_pause);
-    retry_.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) accept();
+    retry_.async_wait([self = shared_from_this()](const error_code& cancelled) {
+      if (!cancelled) self->accept();
     });
     return;
   }
@@ -137,16 +144,17 @@ http_counters http_server::impl::counters() const {
 }
 
 void http_server::impl::stop_accepting() {
-  if (stopped_ || threads_.empty()) return;  // nobody would run what is posted
+  if (stopped_ || !listening_) return;  // nobody would run what is posted
   std::promise<void> done;
   auto closed = done.get_future();
-  asio::post(acceptor_.get_executor(), [this, done = std::move(done)]() mutable {
-    accepting_ = false;
-    error_code ec;
-    acceptor_.close(ec);
-    retry_.cancel();
-    done.set_value();
-  });
+  asio::post(acceptor_.get_executor(),
+             [self = shared_from_this(), done = std::move(done)]() mutable {
+               self->accepting_ = false;
+               error_code ec;
+               self->acceptor_.close(ec);
+               self->retry_.cancel();
+               done.set_value();
+             });
   // A handler that stops its own server must not wait for its own thread.
   if (!core_->io.get_executor().running_in_this_thread()) closed.wait();
 }
@@ -177,16 +185,24 @@ void http_server::impl::stop() {
   close_sessions(false);
   work_.reset();  // the threads end with the last session's last operation
   for (std::thread& t : threads_) t.join();
+  if (core_->own) return;
+  std::unique_lock lock(core_->mutex);
+  const bool all =
+      core_->closed.wait_for(lock, last_callbacks, [&] { return core_->sessions.empty(); });
+  if (!all) log::error("http", "{} connections do not end", core_->sessions.size());
 }
 
-result<std::unique_ptr<http_server>> http_server::start(const http_options& options, handler h) {
-  auto i = std::make_unique<impl>(options, std::move(h));
+result<std::unique_ptr<http_server>> http_server::start(const http_options& options, handler h,
+                                                        event_loop* loop) {
+  auto i = std::make_shared<impl>(options, std::move(h), loop ? &loop->context() : nullptr);
   if (auto listening = i->listen(); !listening) return fail(std::move(listening.error()));
   return std::unique_ptr<http_server>(new http_server(std::move(i)));
 }
 
-http_server::http_server(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
-http_server::~http_server() = default;
+http_server::http_server(std::shared_ptr<impl> i) : impl_(std::move(i)) {}
+http_server::~http_server() {
+  impl_->stop();
+}
 
 std::uint16_t http_server::port() const {
   return impl_->port();

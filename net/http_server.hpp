@@ -15,10 +15,12 @@
 
 namespace lp::net {
 
+class event_loop;
+
 struct http_options {
-  std::string address = "127.0.0.1";  ///< IPv4 or IPv6 address to listen on
-  std::uint16_t port = 0;             ///< 0: any free one, see http_server::port()
-  unsigned threads = 1;
+  std::string address = "127.0.0.1";          ///< IPv4 or IPv6 address to listen on
+  std::uint16_t port = 0;                     ///< 0: any free one, see http_server::port()
+  unsigned threads = 1;                       ///< of its own, without a loop
   std::size_t header_limit = 16 * 1024;       ///< bytes of request line and headers; over it 431
   std::size_t body_limit = 16 * 1024 * 1024;  ///< bytes; over it 413 without reading it all
   std::size_t max_connections = 1024;         ///< over it 503 and close
@@ -37,9 +39,10 @@ struct http_counters {
 
 class http_server {
  public:
-  /// Listens and serves on its own threads. ec::bad_config if the address cannot be used; the
-  /// message names it and the system's reason.
-  static result<std::unique_ptr<http_server>> start(const http_options& options, handler h);
+  /// Listens and serves on its own threads, or on `loop`, which must run until stop() is over.
+  /// ec::bad_config if the address cannot be used; the message names it and the system's reason.
+  static result<std::unique_ptr<http_server>> start(const http_options& options, handler h,
+                                                    event_loop* loop = nullptr);
 
   http_server(const http_server&) = delete;
   http_server& operator=(const http_server&) = delete;
@@ -56,14 +59,14 @@ class http_server {
   /// from a handler.
   bool drain(time_point deadline);
 
-  /// Closes everything at once and joins the threads. Responders that are still held stay valid
-  /// and do nothing. Not to be called from a handler.
+  /// Closes everything at once and waits until no callback is left. Responders that are still held
+  /// stay valid and do nothing. Not to be called from a handler.
   void stop();
 
  private:
   class impl;
-  explicit http_server(std::unique_ptr<impl> i);
-  std::unique_ptr<impl> impl_;
+  explicit http_server(std::shared_ptr<impl> i);
+  std::shared_ptr<impl> impl_;
 };
 
 }  // namespace lp::net

@@ -238,8 +238,15 @@ void session::write(response r) {
   const std::array<asio::const_buffer, 2> parts{
       asio::buffer(head_),
       with_body ? asio::buffer(body_->data() + r.first, r.count) : asio::const_buffer()};
-  asio::async_write(socket_, parts, [self = shared_from_this()](const error_code& ec, std::size_t) {
-    self->on_written(ec);
+  // Most answers fit into the kernel's buffer and are sent at once. Not where further requests
+  // wait: their answers would pile up on this stack.
+  error_code ec;
+  std::size_t sent = in_.size() == 0 ? socket_.write_some(parts, ec) : 0;
+  if (sent == asio::buffer_size(parts)) return on_written({});
+  const std::size_t of_head = std::min(sent, parts[0].size());
+  const std::array<asio::const_buffer, 2> rest{parts[0] + of_head, parts[1] + (sent - of_head)};
+  asio::async_write(socket_, rest, [self = shared_from_this()](const error_code& bad, std::size_t) {
+    self->on_written(bad);
   });
 }
 

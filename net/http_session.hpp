@@ -30,8 +30,13 @@ using strand_timer =
 
 /// What the sessions of one server share. It outlives the server while responders are held.
 struct server_core {
-  server_core(const http_options& o, handler h)
-      : options(o), handle(std::move(h)), io(static_cast<int>(o.threads)) {}
+  /// `shared`: the loop to run on; null for a context with threads of its own.
+  server_core(const http_options& o, handler h, boost::asio::io_context* shared)
+      : options(o),
+        handle(std::move(h)),
+        own(shared ? nullptr
+                   : std::make_unique<boost::asio::io_context>(static_cast<int>(o.threads))),
+        io(shared ? *shared : *own) {}
 
   const http_options options;
   const handler handle;
@@ -45,7 +50,8 @@ struct server_core {
   std::unordered_map<session*, std::weak_ptr<session>> sessions;
 
   // Last, so that it goes first: it destroys handlers that hold the rest.
-  boost::asio::io_context io;
+  const std::unique_ptr<boost::asio::io_context> own;
+  boost::asio::io_context& io;
 };
 
 /// Reads requests, hands them to the handler one at a time and writes the answers. Everything but

@@ -8,11 +8,10 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/io/publish.hpp>
-#include <caf/openssl/manager.hpp>
-#include <caf/openssl/publish.hpp>
 #include <caf/scoped_actor.hpp>
 
 #include "actors/errors.hpp"
+#include "actors/network_backend.hpp"
 #include "actors/protocol.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/node.hpp"
@@ -49,28 +48,37 @@ struct actor_host::settings : caf::actor_system_config {
     set("middleman.connection-timeout", caf::timespan{std::chrono::seconds{10}});
     set("middleman.app-identifiers", std::vector<std::string>{fmt::format(
                                          "lp-runtime/{}/{}", actors::protocol_version, c.cluster)});
-    load<caf::io::middleman>();
+    load<caf::io::middleman, actors::network_backend>();
     if (!c.tls.enabled()) return;
     openssl_certificate = c.tls.certificate.string();
     openssl_key = c.tls.key.string();
     openssl_cafile = c.tls.authority.string();
-    load<caf::openssl::manager>();
   }
 };
 
+result<void> actor_host::check(const config& c) {
+  if (!c.tls.enabled()) return {};
+  const auto usable =
+      net::load_tls({c.tls.certificate.string(), c.tls.key.string(), c.tls.authority.string()});
+  if (!usable) return fail(usable.error());
+  return {};
+}
+
 actor_host::actor_host(const config& c)
-    : tls_(c.tls.enabled()),
-      settings_(std::make_unique<settings>(c)),
+    : settings_(std::make_unique<settings>(c)),
       system_(std::make_unique<caf::actor_system>(*settings_)) {}
 
 actor_host::~actor_host() {
   end();
 }
 
+net::event_loop& actor_host::loop() {
+  return actors::network_loop(*system_);
+}
+
 result<std::uint16_t> actor_host::publish(const caf::actor& actor, const address& where) {
   const char* host = where.host == "localhost" ? "127.0.0.1" : where.host.c_str();
-  const auto port = tls_ ? caf::openssl::publish(actor, where.port, host, true)
-                         : system_->middleman().publish(actor, where.port, host, true);
+  const auto port = system_->middleman().publish(actor, where.port, host, true);
   if (!port) {
     return fail(ec::bad_config, fmt::format("cannot listen on {}: {}", where.text(),
                                             system_->render(port.error())));

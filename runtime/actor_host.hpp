@@ -9,6 +9,7 @@
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 
+#include "net/event_loop.hpp"
 #include "net/wire/cluster.pb.h"
 #include "runtime/config.hpp"
 
@@ -16,13 +17,17 @@ namespace lp::runtime {
 
 class actor_host {
  public:
+  /// Whether a host can be made: ec::bad_config names the TLS file that cannot be used.
+  static result<void> check(const config& c);
+
   explicit actor_host(const config& c);
   actor_host(const actor_host&) = delete;
   actor_host& operator=(const actor_host&) = delete;
   ~actor_host();
 
   caf::actor_system& system() { return *system_; }
-  bool tls() const { return tls_; }
+  /// The loop of the node's network thread, until end().
+  net::event_loop& loop();
 
   /// Actors to end when the host ends, in reverse order of this call.
   template <class Handle>
@@ -39,7 +44,6 @@ class actor_host {
  private:
   struct settings;
 
-  bool tls_;
   std::unique_ptr<settings> settings_;
   std::unique_ptr<caf::actor_system> system_;
   std::vector<caf::actor> owned_;

@@ -57,13 +57,16 @@ result<media_delivery> delivery_of(const net::request& r) {
 }  // namespace
 
 result<std::unique_ptr<http_front>> http_front::start(const gateway_config& g,
-                                                      actors::gateway_actor gateway) {
+                                                      actors::gateway_actor gateway,
+                                                      net::event_loop& loop) {
   std::unique_ptr<http_front> front(new http_front(g, std::move(gateway)));
   front->add_routes();
-  auto server = net::http_server::start(server_options(g),
-                                        [f = front.get()](net::request&& r, net::responder reply) {
-                                          f->router_(std::move(r), std::move(reply));
-                                        });
+  auto server = net::http_server::start(
+      server_options(g),
+      [f = front.get()](net::request&& r, net::responder reply) {
+        f->router_(std::move(r), std::move(reply));
+      },
+      &loop);
   if (!server) return fail(server.error());
   front->server_ = std::move(*server);
   return front;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "actors/protocol.hpp"
+#include "net/event_loop.hpp"
 #include "net/http_server.hpp"
 #include "net/media_store.hpp"
 #include "net/router.hpp"
@@ -17,8 +18,10 @@ namespace lp::runtime {
 class http_front {
  public:
   /// Serves `gateway` at the configured address until stop().
+  /// It runs on `loop`, the gateway's own, so that a request costs no change of thread.
   static result<std::unique_ptr<http_front>> start(const gateway_config& g,
-                                                   actors::gateway_actor gateway);
+                                                   actors::gateway_actor gateway,
+                                                   net::event_loop& loop);
 
   std::uint16_t port() const { return server_->port(); }
   net::http_server& server() { return *server_; }

@@ -37,7 +37,6 @@ actors::peer_link_options link_options(const config& c, const std::string& node,
   o.peer = entry.find(':') == std::string::npos ? entry : std::string();
   o.address = [book, entry] { return book(entry); };
   o.hello = make_hello(c, node, role);
-  o.tls = c.tls.enabled();
   return o;
 }
 
@@ -54,7 +53,7 @@ class gateway_node : public node {
       links.push_back(link_options(c, g.name, "gateway", entry, book));
     }
     actors_.own(actors::spawn_directory(actors_.system(), gateway_, std::move(links)));
-    auto front = http_front::start(g, gateway_);
+    auto front = http_front::start(g, gateway_, actors_.loop());
     if (!front) return fail(front.error());
     front_ = std::move(*front);
     log::info("node", "gateway {} serves http://{}", name_, where().text());
@@ -72,7 +71,7 @@ class gateway_node : public node {
   }
 
   void stop() override {
-    if (front_) front_->server().stop();
+    front_.reset();  // before the loop that it runs on
     gateway_ = actors::gateway_actor{};
     actors_.end();
   }
@@ -187,6 +186,7 @@ class worker_node : public node {
 // Builds a node and starts it; a node that does not start is taken down again.
 template <class Node, class Config, class... Args>
 result<std::unique_ptr<node>> launch(const config& c, const Config& mine, const Args&... args) {
+  if (auto ok = actor_host::check(c); !ok) return fail(ok.error());
   auto n = std::make_unique<Node>(c, mine);
   if (auto ok = n->start(c, mine, args...); !ok) return fail(ok.error());
   return std::unique_ptr<node>(std::move(n));

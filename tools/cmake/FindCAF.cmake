@@ -1,4 +1,4 @@
-# Defines CAF::core, CAF::io and CAF::openssl.
+# Defines CAF::core and CAF::io.
 #
 # CAF 1.x installs a CMake package; Debian's 0.17.6 installs headers and shared libraries only, so
 # the package is tried first and the files are looked up by hand after that. No version is handed
@@ -11,9 +11,8 @@ find_package(Threads REQUIRED)
 find_path(CAF_INCLUDE_DIR caf/all.hpp)
 set(_needs_core Threads::Threads)
 set(_needs_io CAF::core)
-set(_needs_openssl CAF::io OpenSSL::SSL OpenSSL::Crypto)
 set(_caf_libraries)
-foreach(_part core io openssl)
+foreach(_part core io)
   find_library(CAF_${_part}_LIBRARY caf_${_part})
   list(APPEND _caf_libraries CAF_${_part}_LIBRARY)
   if(CAF_${_part}_LIBRARY AND CAF_INCLUDE_DIR AND NOT TARGET CAF::${_part})

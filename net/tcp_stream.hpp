@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Inside byte_stream: a TCP connection, with TLS on top where asked for.
+#pragma once
+
+#include <optional>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "net/byte_stream.hpp"
+
+namespace lp::net {
+
+class tcp_stream final : public byte_stream, public std::enable_shared_from_this<tcp_stream> {
+ public:
+  using tcp = boost::asio::ip::tcp;
+  using error_code = boost::system::error_code;
+
+  /// To be connected to `host`.
+  tcp_stream(boost::asio::io_context& io, const stream_options& options, std::string host,
+             std::uint16_t port);
+  /// Accepted.
+  tcp_stream(boost::asio::io_context& io, const stream_options& options, tcp::socket socket);
+
+  /// For the listener: does the server's part of the handshake, then calls `opened`, or with false
+  /// when that fails or takes too long.
+  void open_accepted(std::function<void(bool)> opened);
+  /// For the listener: gives up on a handshake.
+  void abandon() { fail("too many handshakes are under way"); }
+
+  void start(std::shared_ptr<observer> o) override;
+  bool write(std::vector<char>& bytes) override;
+  void read(bool wanted) override;
+  void close(std::vector<char> last) override;
+  std::string address() const override { return remote_.address().to_string(); }
+  std::uint16_t port() const override { return remote_.port(); }
+
+ private:
+  enum class state { fresh, opening, open, closing, closed };
+
+  void connect();
+  void connect_to(const tcp::resolver::results_type& endpoints);
+  void on_connected(const error_code& ec);
+  void handshake(boost::asio::ssl::stream_base::handshake_type role);
+  void on_open();
+  void receive();
+  void on_received(const error_code& ec, std::size_t count);
+  void send_rest(std::size_t from);
+  void on_sent(const error_code& ec);
+  void expect_within(milliseconds limit, const char* what);
+  void prepare_socket();
+  void fail(const std::string& why);
+  void fail_later(const std::string& why);
+  void shut();
+
+  boost::asio::io_context& io_;
+  const stream_options options_;
+  tcp::socket socket_;
+  std::optional<boost::asio::ssl::stream<tcp::socket&>> tls_;
+  boost::asio::steady_timer timer_;
+  std::string host_;
+  std::uint16_t port_ = 0;
+  tcp::endpoint remote_;
+
+  state state_ = state::fresh;
+  std::shared_ptr<observer> observer_;
+  std::function<void(bool)> opened_;  ///< of an accepted stream
+  std::vector<char> in_;
+  std::vector<char> out_;   ///< being sent
+  std::vector<char> last_;  ///< to be sent after it, before closing
+  bool read_wanted_ = true;
+  bool receiving_ = false;
+  bool sending_ = false;
+  bool heard_ = false;  ///< anything from the other side
+};
+
+}  // namespace lp::net
