@@ -22,6 +22,10 @@ constexpr std::size_t longest_line = 16 * 1024;
 [[noreturn]] void become(char* const* arguments, int output, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died in between
+  // Signals that the parent blocks would stay blocked.
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   // A terminal's Ctrl-C is for the parent, which ends the child in order.
   ::setpgid(0, 0);
   const int null = ::open("/dev/null", O_RDONLY);

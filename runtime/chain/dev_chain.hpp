@@ -18,13 +18,16 @@ struct dev_chain_options {
   /// The folder that tools/chain/install made; empty: find_chain_tools().
   std::filesystem::path tools;
   std::uint16_t port = 0;  ///< on 127.0.0.1; 0: a free one
-  /// A block comes each time, or with each transaction if 0.
+  /// A block comes each time, or with each transaction if 0. Whoever adds orchestrators and senders
+  /// does that faster with 0, and calls mine_every() after it.
   std::chrono::seconds block_time{0};
   /// Rounds are initialised as they begin. Tests do that themselves.
   bool keep_rounds = false;
   /// File that keeps the chain between runs of anvil; empty: none.
   std::filesystem::path state;
-  std::uint64_t round_length = 50;  ///< blocks
+  /// Blocks. Tickets can be redeemed in the round they were made in and the next, and only once
+  /// their parameters have expired: it should be a good deal longer than those live.
+  std::uint64_t round_length = 50;
   std::uint64_t usd_per_eth = 3000;
 };
 
