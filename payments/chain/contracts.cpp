@@ -147,8 +147,9 @@ result<std::vector<payments::address>> bonding_manager::orchestrators(std::size_
   return out;
 }
 
-result<price_feed::reading> price_feed::latest(std::uint64_t now, std::chrono::seconds most_age,
-                                               time_point deadline) const {
+result<chainlink_aggregator::reading> chainlink_aggregator::latest(std::uint64_t now,
+                                                                   std::chrono::seconds most_age,
+                                                                   time_point deadline) const {
   const auto decimals = small_number("decimals()", {}, deadline);
   if (!decimals) return fail(decimals.error());
   const auto data = view("latestRoundData()", {}, deadline);

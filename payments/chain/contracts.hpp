@@ -87,7 +87,7 @@ class bonding_manager : public contract {
 };
 
 /// A Chainlink aggregator.
-class price_feed : public contract {
+class chainlink_aggregator : public contract {
  public:
   using contract::contract;
 

@@ -2,6 +2,7 @@
 #include "payments/chain/wallet.hpp"
 
 #include <algorithm>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace lp::payments {
 
 namespace {
 
-constexpr int most_nonce_tries = 4;
+constexpr int most_nonce_tries = 8;
+constexpr unsigned gas_jitter = 1024;
 
 rpc_failure plain(const error& e) {
   rpc_failure out;
@@ -85,7 +87,9 @@ rpc_result<transaction> wallet::prepare(const message_call& c, time_point deadli
                fmt::format("the transaction needs {} gas, the cap is {}", *gas, policy_.max_gas),
                {}}));
   }
-  t.gas_limit = std::min(t.gas_limit, policy_.max_gas);
+  // No two are alike: otherwise two processes with this key could make one and the same transaction
+  // of two equal payments, and the node would tell the second that it knows it already.
+  t.gas_limit = std::min(t.gas_limit + std::random_device{}() % gas_jitter, policy_.max_gas);
   return t;
 }
 

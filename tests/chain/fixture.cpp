@@ -33,11 +33,16 @@ world::world(runtime::dev_chain_options options, const u256& deposit, const u256
   get(chain->add_sender(sender, deposit, reserve, soon()));
 }
 
+// Tickets of one number share parameters; here each has its own.
+hash32 world::rand_of(std::uint32_t nonce) {
+  return keccak256("the recipient's number " + std::to_string(nonce));
+}
+
 redeemable_ticket world::sign(ticket t) const {
   redeemable_ticket out;
   out.signed_by_sender = sender.sign_message(ticket_hash(t));
+  out.recipient_rand = rand_of(t.nonce);
   out.content = std::move(t);
-  out.recipient_rand = rand;
   return out;
 }
 
@@ -49,7 +54,7 @@ redeemable_ticket world::winner(std::uint32_t nonce, const u256& face_value) con
   t.face_value = face_value;
   t.win_prob = max_u256();
   t.nonce = nonce;
-  t.recipient_rand_hash = rand_hash(rand);
+  t.recipient_rand_hash = rand_hash(rand_of(nonce));
   t.made = {round.last_initialized, round.block_hash};
   return sign(std::move(t));
 }

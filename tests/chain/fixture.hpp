@@ -49,11 +49,12 @@ struct world {
   /// A ticket that always wins, bound to the last initialised round, with its signature.
   redeemable_ticket winner(std::uint32_t nonce, const u256& face_value = ether(10)) const;
   redeemable_ticket sign(ticket t) const;
+  /// The recipient's number of winner()'s ticket.
+  static hash32 rand_of(std::uint32_t nonce);
 
   std::unique_ptr<runtime::dev_chain> chain;
   private_key orchestrator = private_key::generate();
   private_key sender = private_key::generate();
-  hash32 rand = keccak256("the recipient's number");
   ticket_broker broker;
   rounds_manager rounds;
   bonding_manager bonding;

@@ -71,7 +71,7 @@ TEST_F(ticket_broker_on_chain, a_winning_ticket_is_paid_from_the_deposit_and_onl
   EXPECT_EQ(told[0].sender, shared->sender.address());
   EXPECT_EQ(told[0].recipient, shared->orchestrator.address());
   EXPECT_EQ(told[0].nonce, 1U);
-  EXPECT_EQ(told[0].recipient_rand, shared->rand);
+  EXPECT_EQ(told[0].recipient_rand, world::rand_of(1));
   EXPECT_EQ(get(shared->broker.sender(shared->sender.address(), soon())).deposit,
             before - ether(10));
   EXPECT_TRUE(get(shared->broker.is_used(ticket_hash(t.content), soon())));
@@ -229,7 +229,7 @@ TEST_F(ticket_broker_on_chain, the_controller_knows_the_contracts) {
 }
 
 TEST_F(ticket_broker_on_chain, the_price_feed_is_read_and_doubted) {
-  const price_feed feed(shared->client(), shared->chain->price_feed());
+  const chainlink_aggregator feed(shared->client(), shared->chain->price_feed());
   const auto now = get(shared->client()->latest_block(soon())).time;
   const auto read = get(feed.latest(now, std::chrono::hours(1), soon()));
   EXPECT_EQ(read.price, rational(3000));
