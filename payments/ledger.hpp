@@ -134,6 +134,13 @@ struct payment_line {
   rational value;  ///< wei
 };
 
+/// One line of the event log.
+struct event_line {
+  std::uint64_t number = 0;  ///< from 1, without gaps
+  std::int64_t at = 0;       ///< Unix milliseconds
+  event what;
+};
+
 /// What an audit found.
 struct audit_report {
   std::uint64_t events = 0;
@@ -221,6 +228,8 @@ class ledger {
   result<winning_ticket> winner(const hash32& ticket) const;
   /// Newest first.
   result<std::vector<payment_line>> payments(side of, std::size_t limit) const;
+  /// The event log from number `first` on, oldest first.
+  result<std::vector<event_line>> history(std::uint64_t first, std::size_t limit) const;
   /// Rebuilds every balance from the event log and compares; also that no nonce counts twice, that
   /// credits are worth their tickets and that each winner is queued once. `signatures`: checks
   /// those of received tickets too, about 40 us each.

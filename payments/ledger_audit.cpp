@@ -43,14 +43,17 @@ class auditor {
   }
 
   void replay_events() {
-    store_.events([&](std::uint64_t id, const event& e) {
-      if (id != ++report_.events) problem(fmt::format("event {} is missing", report_.events));
-      report_.events = id;
+    store_.events(0, SIZE_MAX, [&](const event_line& line) {
+      const event& e = line.what;
+      if (line.number != ++report_.events) {
+        problem(fmt::format("event {} is missing", report_.events));
+      }
+      report_.events = line.number;
       if (const auto done = book_.apply(e); !done) {
-        problem(fmt::format("event {}: {}", id, done.error().message));
+        problem(fmt::format("event {}: {}", line.number, done.error().message));
       }
       if (e.kind == event_kind::tickets && !credits_.emplace(e.payment, e).second) {
-        problem(fmt::format("event {}: payment {} is credited twice", id, e.payment));
+        problem(fmt::format("event {}: payment {} is credited twice", line.number, e.payment));
       }
     });
   }

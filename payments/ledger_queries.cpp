@@ -177,6 +177,17 @@ result<std::vector<payment_line>> ledger::payments(side of, std::size_t limit) c
   });
 }
 
+result<std::vector<event_line>> ledger::history(std::uint64_t first, std::size_t limit) const {
+  return core_->ask([&](database& db) -> result<std::vector<event_line>> {
+    ledger_store store(db);
+    std::vector<event_line> out;
+    store.events(first, std::min(limit, most_rows),
+                 [&](event_line line) { out.push_back(std::move(line)); });
+    if (store.damaged()) return damaged();
+    return checked(db, std::move(out));
+  });
+}
+
 result<std::optional<std::string>> ledger::note(std::string_view name) const {
   return core_->ask([&](database& db) -> result<std::optional<std::string>> {
     statement s(db, "SELECT value FROM notes WHERE name = ?");

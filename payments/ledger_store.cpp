@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "payments/ledger_store.hpp"
 
+#include <algorithm>
+
 namespace lp::payments {
 
 namespace {
@@ -265,17 +267,21 @@ void ledger_store::payments(const std::function<void(payment_row)>& take) {
   }
 }
 
-void ledger_store::events(const std::function<void(std::uint64_t, event)>& take) {
-  statement s(db_, "SELECT id, kind, side, other, amount, job, payment FROM events ORDER BY id");
-  s.start();
+void ledger_store::events(std::uint64_t first, std::size_t limit,
+                          const std::function<void(event_line)>& take) {
+  statement s(db_,
+              "SELECT id, at, kind, side, other, amount, job, payment FROM events WHERE id >= ? "
+              "ORDER BY id LIMIT ?");
+  s.start(first, static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)));
   while (s.next()) {
-    const auto key = read_key(s, 2);
-    const auto amount = parse_rational(s.bytes(4), "amount");
+    const auto key = read_key(s, 3);
+    const auto amount = parse_rational(s.bytes(5), "amount");
     damaged_ |= !key || !amount;
     if (!key || !amount) continue;
-    take(static_cast<std::uint64_t>(s.integer(0)),
-         {static_cast<event_kind>(s.integer(1)), *key, *amount, std::string(s.bytes(5)),
-          static_cast<std::uint64_t>(s.integer(6))});
+    take({static_cast<std::uint64_t>(s.integer(0)),
+          s.integer(1),
+          {static_cast<event_kind>(s.integer(2)), *key, *amount, std::string(s.bytes(6)),
+           static_cast<std::uint64_t>(s.integer(7))}});
   }
 }
 

@@ -78,7 +78,7 @@ class ledger_store {
   void jobs(const std::function<void(open_job)>& take);
   void sessions(const std::function<void(session_row)>& take);
   void payments(const std::function<void(payment_row)>& take);
-  void events(const std::function<void(std::uint64_t id, event)>& take);
+  void events(std::uint64_t first, std::size_t limit, const std::function<void(event_line)>& take);
   void authorizations(const std::function<void(hash32 digest, std::int64_t expires)>& take);
 
   /// Reads back what add_session() wrote, from 13 columns in the table's order.

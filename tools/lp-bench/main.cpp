@@ -3,6 +3,7 @@
 
 #include "tools/lp-bench/load.hpp"
 #include "tools/lp-bench/noop.hpp"
+#include "tools/lp-bench/tickets.hpp"
 #include "tools/lp-bench/unet.hpp"
 
 int main(int argc, char** argv) {
@@ -17,8 +18,13 @@ int main(int argc, char** argv) {
   lp::bench::unet_options unet;
   auto* unet_command = app.add_subcommand("unet", "one call of a UNet with random weights");
   lp::bench::add_unet_options(*unet_command, unet);
+  lp::bench::tickets_options tickets;
+  auto* tickets_command =
+      app.add_subcommand("tickets", "receiving tickets against recovering their signatures");
+  lp::bench::add_tickets_options(*tickets_command, tickets);
   CLI11_PARSE(app, argc, argv);
   if (noop_command->parsed()) return lp::bench::bench_noop(noop);
   if (load_command->parsed()) return lp::bench::bench_load(load);
+  if (tickets_command->parsed()) return lp::bench::bench_tickets(tickets);
   return lp::bench::bench_unet(unet);
 }
