@@ -8,6 +8,7 @@
 #include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/binary_deserializer.hpp>
 #include <caf/io/basp_broker.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
@@ -106,6 +107,35 @@ void network_backend::write_message(const caf::strong_actor_ptr& from,
   if (broker.getf(caf::abstract_actor::is_terminated_flag)) return;
   system().registry().put(from->id(), from);  // answers find it there
   broker.instance.dispatch(this, from, {}, to->node(), to->id(), 0, caf::make_message_id(), what);
+}
+
+// What CAF's broker does with a head and, called again, with its body, for both at once.
+std::size_t network_backend::take_message(caf::io::connection_handle from, std::string_view bytes) {
+  namespace protocol = caf::io::basp;
+  if (bytes.size() < protocol::header_size) return 0;
+  caf::io::basp_broker& broker = basp();
+  const auto peer = broker.ctx.find(from);
+  if (peer == broker.ctx.end() || peer->second.cstate != protocol::await_header) return 0;
+  protocol::header head{};
+  caf::binary_deserializer source(this, bytes.data(), protocol::header_size);
+  if (source(head) || !valid(head)) return 0;
+  const std::size_t length = protocol::header_size + head.payload_len;
+  if (head.operation != protocol::message_type::direct_message || head.payload_len == 0 ||
+      bytes.size() < length) {
+    return 0;
+  }
+  frame_.handle = from;
+  frame_.buf.assign(bytes.begin() + protocol::header_size, bytes.begin() + length);
+  broker.context(this);
+  proxy_registry_ptr(broker.proxy_registry_ptr());
+  broker.set_context(from);
+  const auto next = broker.instance.handle(this, frame_, head, true);
+  proxy_registry_ptr(nullptr);
+  if (requires_shutdown(next)) {
+    broker.connection_cleanup(from, to_sec(next));
+    broker.close(from);
+  }
+  return length;
 }
 
 void send_to_node(caf::io::abstract_broker& from, const caf::strong_actor_ptr& to,

@@ -6,10 +6,12 @@
 #include <deque>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/io/middleman.hpp>
 #include <caf/io/network/multiplexer.hpp>
+#include <caf/io/system_messages.hpp>
 
 #include "net/byte_stream.hpp"
 #include "net/event_loop.hpp"
@@ -36,6 +38,10 @@ class network_backend final : public caf::io::network::multiplexer {
   /// the mailbox of CAF's own broker; that takes everything else.
   void write_message(const caf::strong_actor_ptr& from, const caf::strong_actor_ptr& to,
                      const caf::message& what);
+
+  /// The way back: hands on the message that begins `bytes` and says how long it was. 0: there is
+  /// none that is whole and of the plain kind, and CAF's broker is to take the bytes.
+  std::size_t take_message(caf::io::connection_handle from, std::string_view bytes);
 
   /// Has the scribe send at the end of this turn, when the actors have written all they want to.
   /// On the loop's thread.
@@ -69,6 +75,7 @@ class network_backend final : public caf::io::network::multiplexer {
 
   net::event_loop loop_;
   net::stream_options options_;
+  caf::io::new_data_msg frame_;             ///< the message being taken
   caf::io::basp_broker* basp_ = nullptr;    ///< lives until the middleman stops
   std::size_t throughput_;                  ///< messages an actor handles at a stretch
   std::deque<caf::resumable*> ready_;       ///< of this thread; each holds a reference

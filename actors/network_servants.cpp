@@ -68,6 +68,12 @@ void network_scribe::configure_read(caf::io::receive_policy::config policy) {
 // for, and asks anew while it is called.
 void network_scribe::received(std::string_view bytes) {
   while (!bytes.empty() && !detached()) {
+    if (message_.empty()) {
+      if (const std::size_t taken = backend_.take_message(hdl(), bytes); taken > 0) {
+        bytes.remove_prefix(taken);
+        continue;
+      }
+    }
     const std::size_t room = most_ - message_.size();
     const std::size_t count = std::min(bytes.size(), room);
     if (message_.empty()) message_.reserve(std::min(least_, first_reserve));

@@ -45,7 +45,7 @@ void serve(asio::io_context& io) {
 // What waits for connections holds it: on a shared loop that may last longer than the server.
 class http_server::impl : public std::enable_shared_from_this<impl> {
  public:
-  impl(const http_options& options, handler h, asio::io_context* shared)
+  impl(const http_options& options, handler h, event_loop* shared)
       : core_(std::make_shared<server_core>(options, std::move(h), shared)),
         work_(core_->io.get_executor()),
         acceptor_(strand(core_->io.get_executor())),
@@ -194,7 +194,7 @@ void http_server::impl::stop() {
 
 result<std::unique_ptr<http_server>> http_server::start(const http_options& options, handler h,
                                                         event_loop* loop) {
-  auto i = std::make_shared<impl>(options, std::move(h), loop ? &loop->context() : nullptr);
+  auto i = std::make_shared<impl>(options, std::move(h), loop);
   if (auto listening = i->listen(); !listening) return fail(std::move(listening.error()));
   return std::unique_ptr<http_server>(new http_server(std::move(i)));
 }

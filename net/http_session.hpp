@@ -17,6 +17,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
+#include "net/event_loop.hpp"
 #include "net/http_exchange.hpp"
 #include "net/http_parser.hpp"
 #include "net/http_server.hpp"
@@ -31,15 +32,17 @@ using strand_timer =
 /// What the sessions of one server share. It outlives the server while responders are held.
 struct server_core {
   /// `shared`: the loop to run on; null for a context with threads of its own.
-  server_core(const http_options& o, handler h, boost::asio::io_context* shared)
+  server_core(const http_options& o, handler h, event_loop* shared)
       : options(o),
         handle(std::move(h)),
+        loop(shared),
         own(shared ? nullptr
                    : std::make_unique<boost::asio::io_context>(static_cast<int>(o.threads))),
-        io(shared ? *shared : *own) {}
+        io(shared ? shared->context() : *own) {}
 
   const http_options options;
   const handler handle;
+  const event_loop* const loop;  ///< null: own threads
   std::atomic<bool> draining = false;
   std::atomic<std::uint64_t> requests = 0;
   std::atomic<std::uint64_t> refused = 0;
@@ -69,7 +72,10 @@ class session : public std::enable_shared_from_this<session> {
   void post_answer(response r);
   /// Closes now, or with `gently` once the request under way is answered.
   void post_close(bool gently);
-  bool on_own_strand() const { return strand_.running_in_this_thread(); }
+  /// Whether answer() may be called now: on the strand, or on the one thread of a shared loop.
+  bool on_own_strand() const {
+    return (core_->loop && core_->loop->owned_here()) || strand_.running_in_this_thread();
+  }
   const strand& executor() const { return strand_; }
 
  private:

@@ -90,7 +90,7 @@ TEST(tls, nodes_of_another_authority_and_without_any_are_refused) {
 TEST(tls, handshakes_that_strangers_begin_and_never_end_hold_up_nobody) {
   const keys ours;
   test_cluster cluster(with(ours.table()));
-  ASSERT_EQ(cluster.client().post("/noop", "{}").status, 200U);
+  const gateway_client client = cluster.client();
   // More than a node lets begin at one time; the first bytes of a greeting, and no more.
   boost::asio::io_context io;
   std::vector<boost::asio::ip::tcp::socket> strangers;
@@ -101,13 +101,13 @@ TEST(tls, handshakes_that_strangers_begin_and_never_end_hold_up_nobody) {
           {boost::asio::ip::address_v4::loopback(), cluster->find(node)->where().port});
       boost::asio::write(strangers.back(), boost::asio::buffer("\x16\x03\x01\x02\x00\x01", 6));
     }
-    ASSERT_EQ(cluster.client().post("/noop", "{}").status, 200U) << i;
+    ASSERT_EQ(client.post("/noop", "{}").status, 200U) << i;
   }
   // A node of the cluster still gets in.
   cluster->kill("worker-1");
   cluster->kill("worker-2");
   ASSERT_TRUE(cluster->start_node("worker-1"));
-  EXPECT_TRUE(eventually([&] { return cluster.client().post("/noop", "{}").status == 200; }));
+  EXPECT_TRUE(eventually([&] { return client.post("/noop", "{}").status == 200; }));
   // And every stranger is sent away.
   for (auto& stranger : strangers) {
     char byte = 0;
