@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -32,9 +33,20 @@ at::Tensor causal_mask(std::int64_t queries, std::int64_t keys, const at::Tensor
   return at::triu(at::full({queries, keys}, -std::numeric_limits<float>::infinity(), options), 1);
 }
 
+/// Scores that are held at once where nothing else bounds them.
+constexpr std::int64_t scores_at_once = std::int64_t{1} << 27;
+
 /// By the book, for gradients and for devices other than the CPU.
 at::Tensor plain(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t heads,
                  bool causal, double scale) {
+  const auto rows = std::max<std::int64_t>(1, scores_at_once / (q.size(0) * heads * k.size(1)));
+  if (!c10::GradMode::is_enabled() && !causal && rows < q.size(1)) {
+    std::vector<at::Tensor> slices;
+    for (std::int64_t at = 0; at < q.size(1); at += rows)
+      slices.push_back(
+          plain(q.narrow(1, at, std::min(rows, q.size(1) - at)), k, v, heads, false, scale));
+    return at::cat(slices, 1);
+  }
   // The query is scaled beforehand: 1.13's baddbmm with beta = 0 multiplies uninitialised memory.
   auto scores = at::bmm(split_heads(q * scale, heads), split_heads(k, heads).transpose(1, 2));
   if (causal) scores = scores + causal_mask(q.size(1), k.size(1), scores.options());

@@ -13,8 +13,11 @@
 #include <boost/json/value.hpp>
 
 #include "pipelines/engine/autoencoder_kl.hpp"
+#include "pipelines/engine/autoencoder_tiny.hpp"
 #include "pipelines/engine/clip_text_encoder.hpp"
+#include "pipelines/engine/dit.hpp"
 #include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/pickle.hpp"
 #include "pipelines/engine/safetensors.hpp"
 #include "pipelines/engine/unet.hpp"
 
@@ -55,6 +58,11 @@ checkpoint::checkpoint(fs::path folder, at::ScalarType dtype, at::Device device)
 result<std::unique_ptr<checkpoint>> checkpoint::open(const fs::path& folder, at::ScalarType dtype,
                                                      at::Device device) {
   std::unique_ptr<checkpoint> c(new checkpoint(folder, dtype, device));
+  std::error_code unread;
+  if (fs::is_regular_file(folder, unread)) {
+    if (auto ok = c->add_file(folder); !ok) return fail(ok.error());
+    return c;
+  }
   for (const auto stem : stems) {
     const auto single = folder / fmt::format("{}.safetensors", stem);
     const auto index = folder / fmt::format("{}.safetensors.index.json", stem);
@@ -75,12 +83,29 @@ result<std::unique_ptr<checkpoint>> checkpoint::open(const fs::path& folder, at:
                                         folder.string(), stems[0]));
 }
 
-result<void> checkpoint::add_file(const fs::path& file) {
+result<stored_tensors> open_tensors(const fs::path& file) {
+  if (file.extension() != ".safetensors") return open_pickle(file);
   auto opened = safetensors_file::open(file);
   if (!opened) return fail(opened.error());
   (*opened)->read_ahead();
+  stored_tensors out;
   for (const auto& [name, info] : (*opened)->tensors())
-    if (!where_.emplace(name, *opened).second)
+    out[name] = {info.dtype, info.shape, [from = *opened, name] { return from->load(name); }};
+  return out;
+}
+
+std::unique_ptr<checkpoint> checkpoint::of(stored_tensors tensors, fs::path what,
+                                           at::ScalarType dtype, at::Device device) {
+  std::unique_ptr<checkpoint> c(new checkpoint(std::move(what), dtype, device));
+  c->where_ = std::move(tensors);
+  return c;
+}
+
+result<void> checkpoint::add_file(const fs::path& file) {
+  auto opened = open_tensors(file);
+  if (!opened) return fail(opened.error());
+  for (auto& [name, tensor] : *opened)
+    if (!where_.emplace(name, std::move(tensor)).second)
       return fail(ec::bad_file,
                   fmt::format("{}: tensor {} lies in two shards", folder_.string(), name));
   return {};
@@ -100,11 +125,15 @@ result<void> checkpoint::add_shards(const fs::path& index) {
                                             index.string(), std::string_view(name)));
     files.emplace(file.get_string());
   }
-  for (const auto& file : files)
+  std::map<std::string, std::set<std::string>> held;
+  for (const auto& file : files) {
+    const auto before = where_;
     if (auto ok = add_file(folder_ / file); !ok) return ok;
+    for (const auto& [name, tensor] : where_)
+      if (!before.contains(name)) held[file].insert(name);
+  }
   for (const auto& [name, file] : map->get_object()) {
-    const auto found = where_.find(std::string(name));
-    if (found == where_.end() || found->second->path().filename() != file.get_string().c_str())
+    if (!held[std::string(file.get_string())].contains(std::string(name)))
       return fail(ec::bad_file,
                   fmt::format("{}: {} is not in {}", index.string(), std::string_view(name),
                               std::string_view(file.get_string())));
@@ -127,13 +156,13 @@ at::Tensor checkpoint::take(const std::string& name, at::IntArrayRef shape) {
     missing_.push_back(name);
     return placeholder(shape);
   }
-  const auto& info = found->second->tensors().at(name);
+  const auto& info = found->second;
   if (at::IntArrayRef(info.shape) != shape) {
     wrong_.push_back(fmt::format("{} [{}] instead of [{}]", name, fmt::join(info.shape, ", "),
                                  fmt::join(shape, ", ")));
     return placeholder(shape);
   }
-  auto loaded = found->second->load(name);
+  auto loaded = info.load();
   if (!loaded || !at::isFloatingType(loaded->scalar_type())) {
     wrong_.push_back(loaded ? fmt::format("{} has dtype {}", name, info.dtype)
                             : loaded.error().message);
@@ -146,7 +175,7 @@ at::Tensor checkpoint::take(const std::string& name, at::IntArrayRef shape) {
 
 result<void> checkpoint::finish() const {
   std::vector<std::string> unexpected;
-  for (const auto& [name, file] : where_)
+  for (const auto& [name, tensor] : where_)
     if (!taken_.contains(name) && !is_stray(name)) unexpected.push_back(name);
   if (missing_.empty() && wrong_.empty() && unexpected.empty()) return {};
   auto message = fmt::format("{}: the weights do not fit config.json", folder_.string());
@@ -156,9 +185,35 @@ result<void> checkpoint::finish() const {
   return fail(ec::bad_file, std::move(message));
 }
 
+template <class Net, class Config>
+result<std::unique_ptr<Net>> build_network(const Config& config, checkpoint& source,
+                                           std::uint64_t* bytes) {
+  try {
+    auto net = std::make_unique<Net>(config, scope(source));
+    if (auto ok = source.finish(); !ok) return fail(ok.error());
+    if constexpr (requires { net->pack(); }) net->pack();
+    if (bytes != nullptr) *bytes = source.bytes();
+    return net;
+  } catch (const c10::Error& e) {
+    return fail(ec::load_failed, e.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return fail(ec::out_of_memory, "not enough memory for the weights");
+  }
+}
+
+template result<std::unique_ptr<unet>> build_network(const unet_config&, checkpoint&,
+                                                     std::uint64_t*);
+template result<std::unique_ptr<autoencoder_kl>> build_network(const autoencoder_kl_config&,
+                                                               checkpoint&, std::uint64_t*);
+template result<std::unique_ptr<autoencoder_tiny>> build_network(const autoencoder_tiny_config&,
+                                                                 checkpoint&, std::uint64_t*);
+template result<std::unique_ptr<dit>> build_network(const dit_config&, checkpoint&, std::uint64_t*);
+template result<std::unique_ptr<clip_text>> build_network(const clip_text_config&, checkpoint&,
+                                                          std::uint64_t*);
+
 namespace {
 
-/// config.json, then the weights, then the network; libtorch's exceptions become errors.
+/// config.json, then the weights, then the network.
 template <class Net, class Parse>
 result<std::unique_ptr<Net>> load(const fs::path& folder, at::ScalarType dtype, at::Device device,
                                   std::uint64_t* bytes, Parse parse) {
@@ -170,18 +225,9 @@ result<std::unique_ptr<Net>> load(const fs::path& folder, at::ScalarType dtype, 
                 fmt::format("{}: {}", folder.string(), config.error().message));
   auto source = checkpoint::open(folder, dtype, device);
   if (!source) return fail(source.error());
-  try {
-    auto net = std::make_unique<Net>(*config, scope(**source));
-    if (auto ok = (*source)->finish(); !ok) return fail(ok.error());
-    if constexpr (requires { net->pack(); }) net->pack();
-    if (bytes != nullptr) *bytes = (*source)->bytes();
-    return net;
-  } catch (const c10::Error& e) {
-    return fail(ec::load_failed,
-                fmt::format("{}: {}", folder.string(), e.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    return fail(ec::out_of_memory, fmt::format("{}: not enough memory", folder.string()));
-  }
+  auto net = build_network<Net>(*config, **source, bytes);
+  if (net || net.error().code == ec::bad_file) return net;
+  return fail(net.error().code, fmt::format("{}: {}", folder.string(), net.error().message));
 }
 
 }  // namespace
@@ -195,6 +241,13 @@ result<std::unique_ptr<autoencoder_kl>> load_autoencoder_kl(const fs::path& fold
                                                             at::ScalarType dtype, at::Device device,
                                                             std::uint64_t* bytes) {
   return load<autoencoder_kl>(folder, dtype, device, bytes, parse_autoencoder_kl_config);
+}
+
+result<std::unique_ptr<autoencoder_tiny>> load_autoencoder_tiny(const fs::path& folder,
+                                                                at::ScalarType dtype,
+                                                                at::Device device,
+                                                                std::uint64_t* bytes) {
+  return load<autoencoder_tiny>(folder, dtype, device, bytes, parse_autoencoder_tiny_config);
 }
 
 result<std::unique_ptr<clip_text>> load_clip_text(const fs::path& folder, at::ScalarType dtype,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -18,9 +19,21 @@
 namespace lp::engine {
 
 class autoencoder_kl;
+class autoencoder_tiny;
 class clip_text;
-class safetensors_file;
 class unet;
+
+/// A tensor that lies in a file, and how to get at it.
+struct stored_tensor {
+  std::string dtype;  ///< the file's word
+  std::vector<std::int64_t> shape;
+  std::function<result<at::Tensor>()> load;
+};
+using stored_tensors = std::map<std::string, stored_tensor>;
+
+/// The tensors of a file: .safetensors, or .ckpt, .pth, .pt and .bin through a reader of pickles
+/// that runs nothing (pickle.hpp).
+result<stored_tensors> open_tensors(const std::filesystem::path& file);
 
 /// The tensors of one component's folder ("unet", "vae", "text_encoder"): a single file, the
 /// ".fp16." variant, or shards listed by an index.json. Tensors of the wanted dtype are views of
@@ -32,6 +45,10 @@ class checkpoint : public parameters {
   static result<std::unique_ptr<checkpoint>> open(const std::filesystem::path& folder,
                                                   at::ScalarType dtype,
                                                   at::Device device = at::kCPU);
+
+  /// Tensors from elsewhere, under the names that the network asks for; `what` opens messages.
+  static std::unique_ptr<checkpoint> of(stored_tensors tensors, std::filesystem::path what,
+                                        at::ScalarType dtype, at::Device device = at::kCPU);
 
   at::Tensor take(const std::string& name, at::IntArrayRef shape) override;
   bool has(const std::string& name) const override;
@@ -52,7 +69,7 @@ class checkpoint : public parameters {
   std::filesystem::path folder_;
   at::ScalarType dtype_;
   at::Device device_;
-  std::map<std::string, std::shared_ptr<safetensors_file>> where_;
+  stored_tensors where_;
   std::set<std::string> taken_;
   std::vector<std::string> missing_;
   std::vector<std::string> wrong_;
@@ -68,9 +85,18 @@ result<std::unique_ptr<autoencoder_kl>> load_autoencoder_kl(const std::filesyste
                                                             at::ScalarType dtype,
                                                             at::Device device = at::kCPU,
                                                             std::uint64_t* bytes = nullptr);
+result<std::unique_ptr<autoencoder_tiny>> load_autoencoder_tiny(const std::filesystem::path& folder,
+                                                                at::ScalarType dtype,
+                                                                at::Device device = at::kCPU,
+                                                                std::uint64_t* bytes = nullptr);
 result<std::unique_ptr<clip_text>> load_clip_text(const std::filesystem::path& folder,
                                                   at::ScalarType dtype,
                                                   at::Device device = at::kCPU,
                                                   std::uint64_t* bytes = nullptr);
+
+/// A network of that configuration with the tensors of `source`. Works for the networks above.
+template <class Net, class Config>
+result<std::unique_ptr<Net>> build_network(const Config& config, checkpoint& source,
+                                           std::uint64_t* bytes = nullptr);
 
 }  // namespace lp::engine

@@ -94,6 +94,12 @@ clip_text_output clip_text::operator()(const at::Tensor& ids) const {
   return result;
 }
 
+void clip_text::visit(const nn::layer_visitor& visitor) {
+  for (auto& l : layers_) {
+    for (auto* linear : {&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2}) visitor.on_linear(*linear);
+  }
+}
+
 at::Tensor clip_text::final_norm(const at::Tensor& hidden) const {
   return final_norm_(hidden);
 }

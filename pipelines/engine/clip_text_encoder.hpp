@@ -52,6 +52,9 @@ class clip_text {
 
   const clip_text_config& config() const { return config_; }
 
+  /// Shows every linear layer in order, as unet::visit().
+  void visit(const nn::layer_visitor& visitor);
+
  private:
   struct layer {
     layer(const clip_text_config& config, const scope& at);

@@ -307,6 +307,12 @@ std::vector<std::int64_t> clip_tokenizer::encode(std::string_view text) const {
   return out;
 }
 
+clip_tokenizer clip_tokenizer::with_pad(char symbol) const {
+  auto changed = std::make_shared<tables>(*tables_);
+  changed->pad = changed->inner[static_cast<unsigned char>(symbol)];
+  return clip_tokenizer(std::move(changed));
+}
+
 std::size_t clip_tokenizer::max_length() const {
   return tables_->max_length;
 }

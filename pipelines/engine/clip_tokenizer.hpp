@@ -28,6 +28,9 @@ class clip_tokenizer {
   /// The text alone: no start, no end, no cut, no padding.
   std::vector<std::int64_t> encode_raw(std::string_view text) const;
 
+  /// The same words, padded with that symbol: OpenCLIP's text encoders want '!'.
+  clip_tokenizer with_pad(char symbol) const;
+
   std::size_t max_length() const;
   std::int64_t bos() const;
   std::int64_t eos() const;

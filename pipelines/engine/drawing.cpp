@@ -1,149 +1,139 @@
 // SPDX-License-Identifier: MIT
-// The way of a picture: prompt, embeddings, latents, denoising, pixels.
+// The way of a picture from latents to pixels, alone or in company: a call of the network takes
+// pictures of several drawings, each with its own time, and none of them notices.
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include "pipelines/engine/guarded.hpp"
-#include "pipelines/engine/random.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 
 namespace lp::engine {
 
 namespace {
 
-/// Latent positions a UNet call takes at most, to bound its memory and its time: four pictures of
-/// 512x512, or one of any size.
-constexpr std::int64_t positions_a_call = 4 * 64 * 64;
-
-/// Above this many pixels the autoencoder works on tiles.
-constexpr std::int64_t untiled_pixels = std::int64_t{1} << 20;
-
 using parts = stable_diffusion::parts;
 
-result<void> check(const parts& p, const drawing_request& r, std::int64_t scale) {
-  const auto wrong = [](const std::string& what) { return fail(ec::invalid_parameters, what); };
-  const auto pictures = r.prompts.size() * static_cast<std::size_t>(r.images_per_prompt);
-  if (r.prompts.empty()) return wrong("prompt: expected at least one");
-  if (r.images_per_prompt < 1) return wrong("num_images_per_prompt: expected at least 1");
-  if (r.seeds.size() != pictures) {
-    return wrong(
-        fmt::format("seed: expected {}, one for each picture, not {}", pictures, r.seeds.size()));
-  }
-  if (const auto n = r.negative_prompts.size(); n > 1 && n != r.prompts.size())
-    return wrong("negative_prompt: expected none, one, or one for each prompt");
-  for (const auto& [name, side] : {std::pair{"height", r.height}, std::pair{"width", r.width}}) {
-    if (side >= scale && side % scale == 0) continue;
-    return wrong(fmt::format("{}: expected a multiple of {}, not {}", name, scale, side));
-  }
-  const auto layers = p.text->config().num_hidden_layers;
-  if (r.clip_skip < 0 || r.clip_skip >= layers)
-    return wrong(fmt::format("clip_skip: expected 0 to {}", layers - 1));
-  return {};
+/// A picture of a drawing, and what the scheduler shows the network of all its pictures.
+struct picture_at {
+  const drawing::state* of;
+  const at::Tensor* shown;
+  std::int64_t number;
+};
+
+at::Tensor entry(const at::Tensor& rows, std::int64_t i) {
+  return rows.size(0) == 1 ? rows : rows.narrow(0, i, 1);
 }
 
-at::Tensor encode(const parts& p, const std::vector<std::string>& texts, int clip_skip) {
-  std::vector<std::int64_t> ids;
-  for (const auto& text : texts) {
-    const auto some = p.tokenizer.encode(text);
-    ids.insert(ids.end(), some.begin(), some.end());
+/// The network's input for some pictures, every pass of one after the other.
+unet_input gather(const std::vector<picture_at>& pictures, at::Device device) {
+  std::vector<at::Tensor> samples, texts, conds, labels, pooled, sizes;
+  std::vector<float> times;
+  for (const auto& [s, shown, i] : pictures) {
+    for (const auto& pass : s->passes) {
+      auto sample = shown->narrow(0, i, 1);
+      if (pass.extra.defined()) sample = at::cat({sample, entry(pass.extra, i)}, 1);
+      samples.push_back(sample);
+      texts.push_back(entry(pass.text, i));
+      times.push_back(static_cast<float>(s->scheduler->timesteps()[s->next]));
+      if (pass.pooled.defined()) pooled.push_back(entry(pass.pooled, i));
+      if (pass.sizes.defined()) sizes.push_back(entry(pass.sizes, i));
+      if (s->guidance_embedding.defined()) conds.push_back(s->guidance_embedding);
+      if (s->labels.defined()) labels.push_back(s->labels);
+    }
   }
-  const auto rows = static_cast<std::int64_t>(texts.size());
-  const auto out = (*p.text)(at::tensor(ids, at::kLong).reshape({rows, -1}).to(p.device));
-  if (clip_skip == 0) return out.last_hidden_state.to(at::kFloat);
-  const auto& hidden = out.hidden_states[out.hidden_states.size() - 1 - clip_skip];
-  return p.text->final_norm(hidden).to(at::kFloat);
-}
-
-/// The network's prediction for the pictures [first, first + n) of `input`.
-at::Tensor predict(const drawing::state& s, const parts& p, const at::Tensor& input,
-                   std::int64_t first, std::int64_t n) {
-  const bool guided = s.negatives.defined();
-  const auto rows =
-      at::arange(first, first + n).div(s.request.images_per_prompt, "floor").to(p.device);
-  auto sample = input.narrow(0, first, n).to(p.device);
-  auto text = s.prompts.index_select(0, rows);
-  if (guided) {
-    sample = at::cat({sample, sample});
-    text = at::cat({s.negatives.index_select(0, rows), text});
-  }
+  const auto together = [&](const std::vector<at::Tensor>& rows) {
+    return rows.empty() ? at::Tensor() : at::cat(rows).to(device);
+  };
   unet_input in;
-  in.sample = sample;
-  in.timestep = at::full({1}, s.scheduler->timesteps()[s.next], at::kFloat).to(p.device);
-  in.encoder_hidden_states = text;
-  if (s.guidance_embedding.defined())
-    in.timestep_cond = s.guidance_embedding.expand({sample.size(0), -1});
-  const auto out = (*p.unet)(in).to(at::kCPU, at::kFloat);
-  if (!guided) return out;
-  const auto without = out.narrow(0, 0, n);
-  const auto with = out.narrow(0, n, n);
-  const auto mixed = without + (with - without) * s.request.guidance_scale;
-  if (s.request.guidance_rescale <= 0) return mixed;
-  return rescale_guidance(mixed, with, s.request.guidance_rescale);
+  in.sample = together(samples);
+  in.timestep = at::tensor(times).to(device);
+  in.encoder_hidden_states = together(texts);
+  in.timestep_cond = together(conds);
+  in.class_labels = together(labels);
+  in.text_embeds = together(pooled);
+  in.time_ids = together(sizes);
+  return in;
+}
+
+/// One picture's passes as the prediction that the scheduler takes.
+at::Tensor mix(const drawing_request& r, const at::Tensor& passes) {
+  if (passes.size(0) == 1) return passes;
+  const auto pass = [&](std::int64_t i) { return passes.narrow(0, i, 1); };
+  if (passes.size(0) == 3) {
+    // Eq. 3 of arXiv 2211.09800.
+    return pass(2) + (pass(0) - pass(1)) * r.guidance_scale +
+           (pass(1) - pass(2)) * r.image_guidance_scale;
+  }
+  const auto mixed = pass(0) + (pass(1) - pass(0)) * r.guidance_scale;
+  if (r.guidance_rescale <= 0) return mixed;
+  return rescale_guidance(mixed, pass(1), r.guidance_rescale);
+}
+
+/// Predictions for all pictures, at most `at_once` rows of the network's batch in a call.
+std::vector<at::Tensor> predict(const parts& p, const std::vector<picture_at>& pictures,
+                                std::int64_t at_once) {
+  std::vector<at::Tensor> out;
+  std::vector<picture_at> call;
+  const auto flush = [&] {
+    const auto rows = (*p.unet)(gather(call, p.device)).to(at::kCPU, at::kFloat);
+    std::int64_t row = 0;
+    for (const auto& picture : call) {
+      const auto passes = static_cast<std::int64_t>(picture.of->passes.size());
+      out.push_back(mix(picture.of->request, rows.narrow(0, row, passes)));
+      row += passes;
+    }
+    call.clear();
+  };
+  std::int64_t rows = 0;
+  for (const auto& picture : pictures) {
+    const auto passes = static_cast<std::int64_t>(picture.of->passes.size());
+    if (!call.empty() && rows + passes > at_once) {
+      flush();
+      rows = 0;
+    }
+    call.push_back(picture);
+    rows += passes;
+  }
+  flush();
+  return out;
+}
+
+/// Predicts, and where memory does not suffice once more with a picture a call.
+std::vector<at::Tensor> predict_within_memory(const parts& p,
+                                              const std::vector<picture_at>& pictures,
+                                              std::int64_t at_once) {
+  try {
+    return predict(p, pictures, at_once);
+  } catch (const std::exception& thrown) {
+    if (error_of(thrown).code != ec::out_of_memory || pictures.size() < 2) throw;
+  }
+  return predict(p, pictures, 1);
+}
+
+void advance(drawing::state& s, const at::Tensor& prediction) {
+  s.latents = s.scheduler->step(prediction, s.next, s.latents, s.generators);
+  ++s.next;
+  if (!s.mask.defined()) return;
+  const bool last = s.next >= s.scheduler->timesteps().size();
+  const auto outside = last ? s.kept : s.scheduler->add_noise(s.kept, s.kept_noise, s.next);
+  s.latents = outside * (1 - s.mask) + s.latents * s.mask;
 }
 
 }  // namespace
-
-at::Tensor guidance_embedding(const at::Tensor& guidance, std::int64_t size) {
-  // Such large angles depend on the last bit of the frequencies: the order of the fp32 operations
-  // is that of the Python library, which differs from its time embedding.
-  const auto half = size / 2;
-  const auto width = at::full({}, 10000.0, at::kFloat).log() / static_cast<double>(half - 1);
-  const auto frequencies = (at::arange(half, at::kFloat) * -width).exp();
-  const auto angles = guidance.to(at::kFloat).unsqueeze(-1) * 1000.0 * frequencies;
-  std::vector<at::Tensor> columns{angles.sin(), angles.cos()};
-  if (size % 2 == 1) columns.push_back(at::zeros({guidance.size(0), 1}));
-  return at::cat(columns, 1);
-}
-
-result<std::unique_ptr<drawing>> stable_diffusion::start(
-    std::shared_ptr<const stable_diffusion> pipeline, const drawing_request& request) {
-  const auto& p = *pipeline->parts_;
-  if (auto ok = check(p, request, pipeline->scale()); !ok) return fail(ok.error());
-  return guarded([&]() -> result<std::unique_ptr<drawing>> {
-    auto s = std::make_unique<drawing::state>();
-    s->request = request;
-    auto scheduler = p.new_scheduler();
-    if (!scheduler) return fail(scheduler.error());
-    s->scheduler = std::move(*scheduler);
-    if (request.eta != 0) s->scheduler->set_eta(request.eta);
-    if (auto ok = s->scheduler->set_timesteps(request.steps); !ok) return fail(ok.error());
-
-    s->prompts = encode(p, request.prompts, request.clip_skip);
-    if (p.embeds_guidance()) {
-      const auto guidance = at::full({1}, request.guidance_scale - 1, at::kFloat);
-      s->guidance_embedding =
-          guidance_embedding(guidance, p.unet->config().time_cond_proj_dim).to(p.device);
-    } else if (request.guidance_scale > 1) {
-      auto negatives = request.negative_prompts;
-      negatives.resize(request.prompts.size(), negatives.empty() ? "" : negatives.front());
-      s->negatives = encode(p, negatives, 0);
-    }
-    for (const auto seed : request.seeds) s->generators.push_back(seeded_generator(seed));
-    const auto scale = pipeline->scale();
-    const auto shape = {static_cast<std::int64_t>(request.seeds.size()),
-                        p.vae->config().latent_channels, request.height / scale,
-                        request.width / scale};
-    s->latents = draw_noise(shape, s->generators) * s->scheduler->init_noise_sigma();
-    s->pipeline = std::move(pipeline);
-    return std::unique_ptr<drawing>(new drawing(std::move(s)));
-  });
-}
 
 drawing::drawing(std::unique_ptr<state> s) : state_(std::move(s)) {}
 drawing::~drawing() = default;
 
 int drawing::done() const {
-  return static_cast<int>(state_->next);
+  return static_cast<int>(state_->next - state_->first);
 }
 int drawing::total() const {
-  return static_cast<int>(state_->scheduler->timesteps().size());
+  return static_cast<int>(state_->scheduler->timesteps().size() - state_->first);
 }
 std::int64_t drawing::count() const {
   return state_->latents.size(0);
@@ -157,39 +147,81 @@ const at::Tensor& drawing::prompt_embeds() const {
 const at::Tensor& drawing::negative_prompt_embeds() const {
   return state_->negatives;
 }
+const at::Tensor& drawing::pooled_prompt_embeds() const {
+  return state_->pooled;
+}
+const at::Tensor& drawing::negative_pooled_prompt_embeds() const {
+  return state_->pooled_negatives;
+}
+
+std::uint64_t drawing::batch_key() const {
+  const auto& s = *state_;
+  std::uint64_t key = reinterpret_cast<std::uintptr_t>(s.pipeline->parts_->unet.get());
+  for (const auto part : {s.latents.size(2), s.latents.size(3), s.passes.front().text.size(1)})
+    key = (key ^ static_cast<std::uint64_t>(part)) * 0x100000001b3U;
+  return key == 0 ? 1 : key;
+}
 
 result<void> drawing::step() {
-  if (done() >= total()) return fail(ec::internal, "the drawing has no step left");
-  return guarded([&]() -> result<void> {
-    auto& s = *state_;
-    const auto input = s.scheduler->scale_model_input(s.latents, s.next);
-    const auto positions = input.size(2) * input.size(3);
-    const auto at_once = std::max<std::int64_t>(1, positions_a_call / positions);
-    std::vector<at::Tensor> predictions;
-    for (std::int64_t first = 0; first < count(); first += at_once) {
-      predictions.push_back(
-          predict(s, *s.pipeline->parts_, input, first, std::min(at_once, count() - first)));
+  drawing* const self = this;
+  return step_together({&self, 1}).front();
+}
+
+std::vector<result<void>> drawing::step_together(std::span<drawing* const> drawings) {
+  for (const auto* d : drawings) {
+    if (d->done() < d->total()) continue;
+    return std::vector<result<void>>(drawings.size(),
+                                     fail(ec::internal, "the drawing has no step left"));
+  }
+  std::vector<int> before;
+  for (const auto* d : drawings) before.push_back(d->done());
+  const auto outcome = guarded([&]() -> result<void> {
+    std::vector<at::Tensor> shown;
+    for (const auto* d : drawings)
+      shown.push_back(d->state_->scheduler->scale_model_input(d->state_->latents, d->state_->next));
+    std::vector<picture_at> pictures;
+    for (std::size_t k = 0; k < drawings.size(); ++k) {
+      for (std::int64_t i = 0; i < drawings[k]->count(); ++i)
+        pictures.push_back({drawings[k]->state_.get(), &shown[k], i});
     }
-    s.latents = s.scheduler->step(at::cat(predictions), s.next, s.latents, s.generators);
-    ++s.next;
+    const auto positions = shown.front().size(2) * shown.front().size(3);
+    const auto at_once = std::max<std::int64_t>(1, positions_a_call / positions);
+    const auto& p = *drawings.front()->state_->pipeline->parts_;
+    const auto predictions = predict_within_memory(p, pictures, at_once);
+    auto next = predictions.begin();
+    for (auto* d : drawings) {
+      const auto end = next + d->count();
+      advance(*d->state_, at::cat(std::vector<at::Tensor>(next, end)));
+      next = end;
+    }
     return {};
   });
+  if (outcome || drawings.size() < 2) return std::vector<result<void>>(drawings.size(), outcome);
+  // Whose fault it is shows when each goes alone.
+  std::vector<result<void>> out;
+  for (std::size_t k = 0; k < drawings.size(); ++k)
+    out.push_back(drawings[k]->done() > before[k] ? result<void>{} : drawings[k]->step());
+  return out;
 }
 
 result<at::Tensor> drawing::picture(std::int64_t i) const {
   if (i < 0 || i >= count()) return fail(ec::internal, "there is no picture of that number");
   return guarded([&]() -> result<at::Tensor> {
-    const auto& s = *state_;
-    const auto& p = *s.pipeline->parts_;
-    const auto& vae = *p.vae;
-    const auto latents =
-        (s.latents.narrow(0, i, 1) / vae.config().scaling_factor + vae.config().shift_factor)
-            .to(p.device);
-    const bool tiled = s.request.width * s.request.height > untiled_pixels;
-    tiling tiles;
-    tiles.sample_size = tiles.latent_size * vae.config().scale();
-    const auto decoded = tiled ? vae.decode_tiled(latents, tiles) : vae.decode(latents);
-    return (decoded.to(at::kCPU, at::kFloat) / 2 + 0.5).clamp(0, 1);
+    return state_->pipeline->parts_->decode(state_->latents.narrow(0, i, 1));
+  });
+}
+
+result<at::Tensor> drawing::preview(std::int64_t i) const {
+  const auto& p = *state_->pipeline->parts_;
+  if (i < 0 || i >= count()) return fail(ec::internal, "there is no picture of that number");
+  if (!p.tiny)
+    return fail(ec::bad_request, "preview: this model has no vae_tiny folder to make one with");
+  return guarded([&]() -> result<at::Tensor> {
+    const auto& foreseen = state_->scheduler->pred_original();
+    const auto& from = foreseen.defined() ? foreseen : state_->latents;
+    const auto latents = from.narrow(0, i, 1) / p.tiny->config().scaling_factor;
+    const auto decoded = p.tiny->decode(latents.to(p.device)).to(at::kCPU, at::kFloat);
+    return (decoded / 2 + 0.5).clamp(0, 1);
   });
 }
 

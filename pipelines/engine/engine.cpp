@@ -13,7 +13,7 @@
 
 #include "pipelines/engine/blas.hpp"
 #include "pipelines/engine/cuda/devices.hpp"
-#include "pipelines/engine/text_to_image.hpp"
+#include "pipelines/engine/image_model.hpp"
 
 namespace lp::engine {
 

@@ -12,7 +12,12 @@ namespace {
 
 bool is_lack_of_memory(const std::exception& thrown, std::string_view text) {
   if (dynamic_cast<const std::bad_alloc*>(&thrown) != nullptr) return true;
-  return text.find("DefaultCPUAllocator") != text.npos || text.find("out of memory") != text.npos;
+  // oneDNN's words, last, are those for working space that was not to be had.
+  for (const auto* words : {"DefaultCPUAllocator", "out of memory", "could not create a memory",
+                            "could not execute a primitive"}) {
+    if (text.find(words) != text.npos) return true;
+  }
+  return false;
 }
 
 }  // namespace

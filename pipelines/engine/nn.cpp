@@ -18,19 +18,53 @@ at::Tensor as(const at::Tensor& weight, at::ScalarType dtype) {
   return weight.defined() && weight.scalar_type() != dtype ? weight.to(dtype) : weight;
 }
 
+/// Products of up to so many multiplications may take another kernel in OpenBLAS than larger ones
+/// (its limit is 10^6).
+constexpr std::int64_t small_product = 2'000'000;
+
+/// Whether the entries of this input must go through a product one by one to come out as alone.
+bool entry_by_entry(const at::Tensor& x, const at::Tensor& w) {
+  if (!may_overwrite() || !x.is_cpu() || x.dim() < 2 || x.size(0) < 2) return false;
+  if (x.dim() == 2) return true;
+  return x.scalar_type() == at::kFloat && x.numel() / x.size(0) * w.size(0) <= small_product;
+}
+
+at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
+  if (!entry_by_entry(x, w)) return at::linear(x, w, b);
+  std::vector<at::Tensor> entries;
+  entries.reserve(static_cast<std::size_t>(x.size(0)));
+  for (std::int64_t i = 0; i < x.size(0); ++i)
+    entries.push_back(at::linear(x.narrow(0, i, 1), w, b));
+  return at::cat(entries);
+}
+
+/// In place, entry by entry.
+template <class Op>
+at::Tensor each_entry(at::Tensor x, Op op) {
+  if (x.dim() == 0) {
+    op(x);
+    return x;
+  }
+  for (std::int64_t i = 0; i < x.size(0); ++i) {
+    auto entry = x.narrow(0, i, 1);
+    op(entry);
+  }
+  return x;
+}
+
 at::Tensor activate_fresh(at::Tensor x, activation kind) {
   if (!may_overwrite()) return activate(x, kind);
   switch (kind) {
     case activation::none:
       return x;
     case activation::silu:
-      return at::silu_(x);
+      return each_entry(std::move(x), [](at::Tensor& e) { at::silu_(e); });
     case activation::relu:
       return at::relu_(x);
     case activation::gelu:
-      return at::gelu_(x);
+      return each_entry(std::move(x), [](at::Tensor& e) { at::gelu_(e); });
     case activation::quick_gelu:
-      return x.mul_(at::sigmoid(x * 1.702));
+      return each_entry(std::move(x), [](at::Tensor& e) { e.mul_(at::sigmoid(e * 1.702)); });
   }
   return x;
 }
@@ -56,6 +90,16 @@ result<activation> parse_activation(std::string_view name) {
 }
 
 at::Tensor activate(const at::Tensor& x, activation kind) {
+  if (may_overwrite() && x.dim() > 1 && x.size(0) > 1 &&
+      (kind == activation::silu || kind == activation::gelu)) {
+    auto out = at::empty(x.sizes(), x.options());
+    for (std::int64_t i = 0; i < x.size(0); ++i) {
+      auto entry = out.narrow(0, i, 1);
+      kind == activation::silu ? at::silu_out(entry, x.narrow(0, i, 1))
+                               : at::gelu_out(entry, x.narrow(0, i, 1));
+    }
+    return out;
+  }
   switch (kind) {
     case activation::none:
       return x;
@@ -72,25 +116,29 @@ at::Tensor activate(const at::Tensor& x, activation kind) {
 }
 
 linear::linear(const scope& at, std::int64_t in, std::int64_t out, bool with_bias)
-    : weight(at.take("weight", {out, in})) {
+    : weight(at.take("weight", {out, in})), name(at.name()) {
   if (with_bias) bias = at.take("bias", {out});
 }
 
 linear linear::stored_as_conv(const scope& at, std::int64_t in, std::int64_t out) {
   auto w = at.take("weight", {out, in, 1, 1});
-  return linear(std::move(w), at.take("bias", {out}));
+  return linear(std::move(w), at.take("bias", {out}), at.name());
 }
 
 at::Tensor linear::operator()(const at::Tensor& x) const {
   const auto dtype = x.scalar_type();
   const auto w = as(weight, dtype);
-  return at::linear(x, w.dim() == 4 ? w.flatten(1) : w, as(bias, dtype));
+  auto y = product(x, w.dim() == 4 ? w.flatten(1) : w, as(bias, dtype));
+  for (const auto& a : adapters)
+    y.add_(product(product(x, as(a.down, dtype), {}), as(a.up, dtype), {}), a.scale);
+  return y;
 }
 
 conv2d::conv2d(const scope& at, std::int64_t in, std::int64_t out, conv2d_options o)
     : weight(at.take("weight", {out, in, o.kernel, o.kernel})),
       stride(o.stride),
-      padding(o.padding) {
+      padding(o.padding),
+      name(at.name()) {
   if (o.with_bias) bias = at.take("bias", {out});
 }
 
@@ -103,9 +151,17 @@ void conv2d::pack() {
 }
 
 at::Tensor conv2d::operator()(const at::Tensor& x) const {
-  if (weight.is_mkldnn())
-    return at::mkldnn_convolution(x, weight, bias, {padding, padding}, {stride, stride}, {1, 1}, 1);
-  return at::conv2d(x, weight, bias, stride, padding);
+  auto y = weight.is_mkldnn() ? at::mkldnn_convolution(x, weight, bias, {padding, padding},
+                                                       {stride, stride}, {1, 1}, 1)
+                              : at::conv2d(x, weight, bias, stride, padding);
+  for (const auto& a : adapters) {
+    // Entry by entry: unlike packed ones, these convolutions depend on the batch.
+    for (std::int64_t i = 0; i < x.size(0); ++i) {
+      const auto low = at::conv2d(x.narrow(0, i, 1), a.down, {}, stride, padding);
+      y.narrow(0, i, 1).add_(at::conv2d(low, a.up), a.scale);
+    }
+  }
+  return y;
 }
 
 group_norm::group_norm(const scope& at, std::int64_t group_count, std::int64_t channels,

@@ -3,10 +3,18 @@
 // computes. The same code serves inference and training: where gradients are recorded nothing is
 // overwritten. Normalisation, softmax and time embeddings compute in fp32 whatever the weights are
 // (libtorch 1.13 sums bf16 moments in bf16, pytorch issue 77507).
+//
+// Without gradients, on the CPU, each entry of a batch (dimension 0) comes out bit for bit as it
+// would alone. What that takes was measured with OpenBLAS 0.3.21 and oneDNN 2.6: packed
+// convolutions, norms and large products hold it by themselves; OpenBLAS switches kernels for small
+// products and ATen's vector loops end in scalar code, so these two go entry by entry.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -27,6 +35,15 @@ inline at::Tensor silu(const at::Tensor& x) {
   return activate(x, activation::silu);
 }
 
+/// A low-rank addition to a layer (arXiv 2106.09685): y += scale * up(down(x)). For a linear layer
+/// down [rank, in] and up [out, rank]; for a convolution down [rank, in, kernel, kernel] and up
+/// [out, rank, 1, 1].
+struct adapter {
+  at::Tensor down;
+  at::Tensor up;
+  double scale = 1;
+};
+
 /// y = x W^T + b over the last dimension. weight [out, in], bias [out] or undefined.
 struct linear {
   linear(const scope& at, std::int64_t in, std::int64_t out, bool with_bias = true);
@@ -36,9 +53,12 @@ struct linear {
 
   at::Tensor weight;
   at::Tensor bias;
+  std::string name;  ///< of the layer: its place in the network
+  std::vector<adapter> adapters;
 
  private:
-  linear(at::Tensor w, at::Tensor b) : weight(std::move(w)), bias(std::move(b)) {}
+  linear(at::Tensor w, at::Tensor b, std::string place)
+      : weight(std::move(w)), bias(std::move(b)), name(std::move(place)) {}
 };
 
 struct conv2d_options {
@@ -62,6 +82,14 @@ struct conv2d {
   at::Tensor bias;
   std::int64_t stride;
   std::int64_t padding;
+  std::string name;  ///< of the layer: its place in the network
+  std::vector<adapter> adapters;
+};
+
+/// What walks over a network's layers is given: each linear layer and each convolution.
+struct layer_visitor {
+  std::function<void(linear&)> on_linear;
+  std::function<void(conv2d&)> on_conv;
 };
 
 /// x [N, channels, ...]; an activation may follow at once, which saves a pass over memory.

@@ -43,6 +43,9 @@ class scope {
   }
   bool has(std::string_view name) const { return source_->has(full(name)); }
 
+  /// The place's own full name, without a dot at its end.
+  const std::string& name() const { return prefix_; }
+
  private:
   std::string full(std::string_view name) const {
     return prefix_.empty() ? std::string(name) : prefix_ + "." + std::string(name);

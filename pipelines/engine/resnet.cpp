@@ -31,6 +31,13 @@ void resnet_block::pack() {
   if (conv_shortcut) conv_shortcut->pack();
 }
 
+void resnet_block::visit(const nn::layer_visitor& visitor) {
+  visitor.on_conv(conv1);
+  if (time_emb_proj) visitor.on_linear(*time_emb_proj);
+  visitor.on_conv(conv2);
+  if (conv_shortcut) visitor.on_conv(*conv_shortcut);
+}
+
 downsample::downsample(const scope& at, std::int64_t channels, bool pad_right_below)
     : conv(at / "conv", channels, channels,
            nn::conv2d_options{.stride = 2, .padding = pad_right_below ? 0 : 1}),

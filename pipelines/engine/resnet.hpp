@@ -25,6 +25,7 @@ struct resnet_block {
   /// x [N, in, H, W]; time_silu: silu of the time embedding, [N, time_embed_dim] or undefined.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& time_silu) const;
   void pack();
+  void visit(const nn::layer_visitor& visitor);
 
   nn::group_norm norm1;
   nn::conv2d conv1;

@@ -5,12 +5,14 @@
 #include <array>
 #include <optional>
 
+#include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/python_json.hpp"
+#include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 
 namespace lp::engine {
@@ -20,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-/// UNets from this size on are bound by memory and matrix products, where bf16 pays.
+/// Networks from this size on are bound by memory and matrix products, where bf16 pays.
 constexpr std::uintmax_t large_weights = std::uintmax_t{500} << 20;
 
 /// The class that model_index.json gives a component: its value is [library, class].
@@ -31,36 +33,65 @@ std::string component_class(const json::object& index, std::string_view name) {
   return named.is_string() ? std::string(named.get_string()) : std::string();
 }
 
+/// Members that a pipeline writes over the scheduler's file, whatever that says.
+enum class overrides { none, drawing, inpainting };
+
+struct pipeline_class {
+  std::string_view name;
+  bool xl;
+  overrides over;
+};
+
+constexpr std::array<pipeline_class, 10> classes = {{
+    {"StableDiffusionPipeline", false, overrides::drawing},
+    {"StableDiffusionImg2ImgPipeline", false, overrides::drawing},
+    {"StableDiffusionInpaintPipeline", false, overrides::inpainting},
+    {"StableDiffusionInstructPix2PixPipeline", false, overrides::none},
+    {"StableDiffusionUpscalePipeline", false, overrides::none},
+    {"StableDiffusionXLPipeline", true, overrides::none},
+    {"StableDiffusionXLImg2ImgPipeline", true, overrides::none},
+    {"StableDiffusionXLInpaintPipeline", true, overrides::none},
+    {"LatentConsistencyModelPipeline", false, overrides::none},
+    {"LatentConsistencyModelImg2ImgPipeline", false, overrides::none},
+}};
+
 struct requirement {
   std::string_view component;
   std::array<std::string_view, 2> classes;
+  bool of_xl;
 };
 
-constexpr std::array<requirement, 4> requirements = {{
-    {"tokenizer", {"CLIPTokenizer", "CLIPTokenizerFast"}},
-    {"text_encoder", {"CLIPTextModel", ""}},
-    {"unet", {"UNet2DConditionModel", ""}},
-    {"vae", {"AutoencoderKL", ""}},
+constexpr std::array<requirement, 6> requirements = {{
+    {"tokenizer", {"CLIPTokenizer", "CLIPTokenizerFast"}, false},
+    {"text_encoder", {"CLIPTextModel", ""}, false},
+    {"tokenizer_2", {"CLIPTokenizer", "CLIPTokenizerFast"}, true},
+    {"text_encoder_2", {"CLIPTextModelWithProjection", ""}, true},
+    {"unet", {"UNet2DConditionModel", ""}, false},
+    {"vae", {"AutoencoderKL", "AutoencoderTiny"}, false},
 }};
 
-result<std::string> check_index(const json::object& index, const fs::path& file) {
+result<pipeline_class> check_index(const json::object& index, const fs::path& file) {
   const auto* kind = index.if_contains("_class_name");
   const std::string name =
       kind != nullptr && kind->is_string() ? std::string(kind->get_string()) : "without a class";
-  if (name != "StableDiffusionPipeline" && name != "LatentConsistencyModelPipeline") {
+  const auto* found = std::find_if(classes.begin(), classes.end(),
+                                   [&](const auto& known) { return known.name == name; });
+  if (found == classes.end()) {
+    std::string known;
+    for (const auto& c : classes) known += fmt::format("{}{}", known.empty() ? "" : ", ", c.name);
     return fail(ec::bad_file,
-                fmt::format("{}: a model of class {} cannot be loaded for text-to-image; "
-                            "StableDiffusionPipeline and LatentConsistencyModelPipeline can",
-                            file.string(), name));
+                fmt::format("{}: a model of class {} cannot be loaded to make pictures; these "
+                            "can: {}",
+                            file.string(), name, known));
   }
-  for (const auto& [component, classes] : requirements) {
+  for (const auto& [component, wanted, of_xl] : requirements) {
+    if (of_xl && !found->xl) continue;
     const auto given = component_class(index, component);
-    if (!given.empty() && std::find(classes.begin(), classes.end(), given) != classes.end())
-      continue;
+    if (!given.empty() && std::find(wanted.begin(), wanted.end(), given) != wanted.end()) continue;
     return fail(ec::bad_file, fmt::format("{}: {}: expected the class {}, not \"{}\"",
-                                          file.string(), component, classes[0], given));
+                                          file.string(), component, wanted[0], given));
   }
-  return name;
+  return *found;
 }
 
 bool has_fast_bf16() {
@@ -74,26 +105,52 @@ bool has_fast_bf16() {
 std::uintmax_t bytes_of_weights(const fs::path& folder) {
   std::uintmax_t sum = 0;
   std::error_code ignored;
+  if (fs::is_regular_file(folder, ignored)) return fs::file_size(folder, ignored);
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     if (entry.path().extension() == ".safetensors") sum += entry.file_size(ignored);
   }
   return sum;
 }
 
-weight_precision choose(weight_precision wanted, at::Device device, const fs::path& folder) {
+weight_precision choose(weight_precision wanted, at::Device device, const fs::path& weights) {
   if (wanted != weight_precision::automatic) return wanted;
-  return (device.is_cuda() || has_fast_bf16()) && bytes_of_weights(folder / "unet") >= large_weights
+  return (device.is_cuda() || has_fast_bf16()) && bytes_of_weights(weights) >= large_weights
              ? weight_precision::bf16
              : weight_precision::fp32;
 }
 
-/// The pipelines of these two families override what the scheduler's file says.
-void apply_overrides(json::object& config) {
+void apply(overrides over, json::object& config) {
+  if (over == overrides::none) return;
   config["steps_offset"] = 1;
-  config["clip_sample"] = false;
+  if (over == overrides::drawing) {
+    config["clip_sample"] = false;
+  } else {
+    config["skip_prk_steps"] = true;
+  }
 }
 
+/// The factor that the x4 upscaler's latents need; its files give another one.
+constexpr double upscaler_scaling = 0.08333;
+
 }  // namespace
+
+result<diffusion_kind> kind_of_network(const unet_config& unet, std::int64_t latent_channels) {
+  const auto in = unet.in_channels;
+  if (unet.out_channels == latent_channels) {
+    if (in == latent_channels) return diffusion_kind::drawing;
+    if (in == 2 * latent_channels + 1) return diffusion_kind::inpainting;
+    if (in == 2 * latent_channels) return diffusion_kind::editing;
+    if (in == latent_channels + 3 && unet.class_embed == class_embedding::table)
+      return diffusion_kind::upscaling;
+  }
+  return fail(
+      ec::bad_file,
+      fmt::format("a UNet with {} input and {} output channels is of no kind that is "
+                  "supported; beside an autoencoder of {} channels expected are {} (to "
+                  "draw), {} (to repaint), {} (to edit) or {} (to upscale) and {}",
+                  in, unet.out_channels, latent_channels, latent_channels, 2 * latent_channels + 1,
+                  2 * latent_channels, latent_channels + 3, latent_channels));
+}
 
 /// The folder's files, read one after the other; the first error ends it.
 class pipeline_loader {
@@ -105,22 +162,29 @@ class pipeline_loader {
     const auto file = folder_ / "model_index.json";
     auto index = read_json_file(file);
     if (!index) return fail(index.error());
-    const auto name = check_index(*index, file);
-    if (!name) return fail(name.error());
-    auto tokenizer = clip_tokenizer::open(folder_ / "tokenizer");
-    if (!tokenizer) return fail(tokenizer.error());
-    parts_ = std::make_unique<stable_diffusion::parts>(std::move(*tokenizer));
+    const auto known = check_index(*index, file);
+    if (!known) return fail(known.error());
+    parts_ = std::make_unique<stable_diffusion::parts>();
+    for (const auto* name : {"tokenizer", "tokenizer_2"}) {
+      if (parts_->tokenizers.size() == 1 && !known->xl) break;
+      auto tokenizer = clip_tokenizer::open(folder_ / name);
+      if (!tokenizer) return fail(tokenizer.error());
+      parts_->tokenizers.push_back(std::move(*tokenizer));
+    }
     parts_->device = options_.device;
-    parts_->precision = choose(options_.precision, options_.device, folder_);
-    if (auto ok = load_scheduler(*index, *name == "StableDiffusionPipeline"); !ok)
-      return fail(ok.error());
-    if (auto ok = check_fit(); !ok) return fail(ok.error());
-    if (auto ok = load_networks(); !ok) return fail(ok.error());
+    parts_->precision = choose(options_.precision, options_.device, folder_ / "unet");
+    const auto* zeros = index->if_contains("force_zeros_for_empty_prompt");
+    parts_->zeros_for_no_negative =
+        known->xl && (zeros == nullptr || !zeros->is_bool() || zeros->get_bool());
+    if (auto ok = load_scheduler(*index, known->over); !ok) return fail(ok.error());
+    tiny_vae_ = component_class(*index, "vae") == "AutoencoderTiny";
+    if (auto ok = check_fit(known->xl); !ok) return fail(ok.error());
+    if (auto ok = load_networks(known->xl); !ok) return fail(ok.error());
     return std::move(parts_);
   }
 
  private:
-  result<void> load_scheduler(const json::object& index, bool overrides) {
+  result<void> load_scheduler(const json::object& index, overrides over) {
     const bool replaced = !options_.scheduler_config.empty();
     const auto file =
         replaced ? options_.scheduler_config : folder_ / "scheduler" / "scheduler_config.json";
@@ -128,25 +192,34 @@ class pipeline_loader {
     if (!config) return fail(config.error());
     parts_->scheduler_config = std::move(*config);
     if (!replaced) parts_->scheduler_class = component_class(index, "scheduler");
-    if (overrides) apply_overrides(parts_->scheduler_config);
+    apply(over, parts_->scheduler_config);
     const auto tried = parts_->new_scheduler();
     if (tried) return {};
     return fail(tried.error().code, fmt::format("{}: {}", file.string(), tried.error().message));
   }
 
   /// In the order of use, so that a cold disk is read in that order.
-  result<void> load_networks() {
-    // The text encoder and the autoencoder are small beside the UNet, and bf16 shows in a picture's
-    // flat areas: they stay fp32.
-    if (auto ok = load_one(parts_->text, load_clip_text, "text_encoder", at::kFloat); !ok)
-      return ok;
-    const auto dtype = parts_->precision == weight_precision::bf16 ? at::kBFloat16 : at::kFloat;
-    if (auto ok = load_one(parts_->unet, load_unet, "unet", dtype); !ok) return ok;
-    return load_one(parts_->vae, load_autoencoder_kl, "vae", at::kFloat);
+  result<void> load_networks(bool xl) {
+    // Small text encoders and the autoencoder stay fp32: they are small beside the UNet, and bf16
+    // shows in a picture's flat areas.
+    const auto lean = parts_->precision == weight_precision::bf16 ? at::kBFloat16 : at::kFloat;
+    for (const auto* name : {"text_encoder", "text_encoder_2"}) {
+      if (parts_->texts.size() == 1 && !xl) break;
+      const bool large = bytes_of_weights(folder_ / name) > 2 * large_weights;
+      std::shared_ptr<const clip_text> text;
+      if (auto ok = load_one(text, load_clip_text, name, large ? lean : at::kFloat); !ok) return ok;
+      parts_->texts.push_back(std::move(text));
+    }
+    if (auto ok = load_one(parts_->unet, load_unet, "unet", lean); !ok) return ok;
+    if (tiny_vae_) return load_one(parts_->tiny, load_autoencoder_tiny, "vae", at::kFloat);
+    if (auto ok = load_one(parts_->vae, load_autoencoder_kl, "vae", at::kFloat); !ok) return ok;
+    std::error_code ignored;
+    if (!fs::exists(folder_ / "vae_tiny" / "config.json", ignored)) return {};
+    return load_one(parts_->tiny, load_autoencoder_tiny, "vae_tiny", at::kFloat);
   }
 
   template <class Network, class Loader>
-  result<void> load_one(std::unique_ptr<Network>& into, Loader loader, const char* component,
+  result<void> load_one(std::shared_ptr<const Network>& into, Loader loader, const char* component,
                         at::ScalarType dtype) {
     std::uint64_t bytes = 0;
     auto made = loader(folder_ / component, dtype, options_.device, &bytes);
@@ -158,37 +231,69 @@ class pipeline_loader {
 
   /// The files may be right one by one and still not belong together. From the configurations
   /// alone: nobody waits for gigabytes to be told.
-  result<void> check_fit() const {
+  result<void> check_fit(bool xl) {
     const auto unet = config_of("unet", parse_unet_config);
     if (!unet) return fail(unet.error());
-    const auto vae = config_of("vae", parse_autoencoder_kl_config);
-    if (!vae) return fail(vae.error());
-    const auto text = config_of("text_encoder", parse_clip_text_config);
-    if (!text) return fail(text.error());
-    if (unet->in_channels != vae->latent_channels || unet->out_channels != vae->latent_channels) {
-      return misfit("unet",
-                    fmt::format("a UNet with {} input and {} output channels (inpainting, "
-                                "upscaling, ...) is not supported for text-to-image; "
-                                "expected {} as the autoencoder's latents",
-                                unet->in_channels, unet->out_channels, vae->latent_channels));
+    std::int64_t latent_channels = 0;
+    if (tiny_vae_) {
+      const auto vae = config_of("vae", parse_autoencoder_tiny_config);
+      if (!vae) return fail(vae.error());
+      latent_channels = vae->latent_channels;
+      parts_->scaling_factor = vae->scaling_factor;
+    } else {
+      const auto vae = config_of("vae", parse_autoencoder_kl_config);
+      if (!vae) return fail(vae.error());
+      latent_channels = vae->latent_channels;
+      parts_->scaling_factor = vae->scaling_factor;
     }
-    if (unet->text_time || unet->class_embed != class_embedding::none)
-      return misfit("unet", "a UNet with class or size conditions is not supported here");
-    for (const auto& level : unet->levels) {
-      if (level.cross_attention_dim == text->hidden_size) continue;
-      return misfit("unet", fmt::format("cross_attention_dim {} is not the text encoder's "
-                                        "hidden_size {}",
-                                        level.cross_attention_dim, text->hidden_size));
+    const auto kind = kind_of_network(*unet, latent_channels);
+    if (!kind) return misfit("unet", kind.error().message);
+    parts_->kind = *kind;
+    if (*kind == diffusion_kind::upscaling) {
+      parts_->scaling_factor = upscaler_scaling;
+      auto low = read_python_json_file(folder_ / "low_res_scheduler" / "scheduler_config.json");
+      if (!low) return fail(low.error());
+      parts_->low_res_scheduler = std::move(*low);
+    } else if (unet->class_embed != class_embedding::none) {
+      return misfit("unet", "a UNet with class conditions is not supported here");
     }
-    return check_words(*text);
+    if (unet->text_time != xl)
+      return misfit("unet", xl ? "addition_embed_type: expected \"text_time\" for SDXL"
+                               : "addition_embed_type: only SDXL pipelines have it");
+    return check_texts(*unet, xl);
   }
 
-  result<void> check_words(const clip_text_config& text) const {
-    const auto& words = parts_->tokenizer;
+  result<void> check_texts(const unet_config& unet, bool xl) const {
+    std::int64_t width = 0;
+    std::int64_t pooled = 0;
+    for (std::size_t i = 0; i < parts_->tokenizers.size(); ++i) {
+      const auto* name = i == 0 ? "text_encoder" : "text_encoder_2";
+      const auto text = config_of(name, parse_clip_text_config);
+      if (!text) return fail(text.error());
+      if (auto ok = check_words(name, *text, parts_->tokenizers[i]); !ok) return ok;
+      width += text->hidden_size;
+      if (text->with_projection) pooled = text->projection_dim;
+    }
+    for (const auto& level : unet.levels) {
+      if (level.cross_attention_dim == width) continue;
+      return misfit("unet", fmt::format("cross_attention_dim {} is not the text encoder's "
+                                        "hidden_size {}",
+                                        level.cross_attention_dim, width));
+    }
+    if (!xl) return {};
+    const auto expected = pooled + 6 * unet.addition_time_embed_dim;
+    if (unet.projection_class_embeddings_input_dim == expected) return {};
+    return misfit("unet", fmt::format("projection_class_embeddings_input_dim: expected {}, not {} "
+                                      "(refiners, which take five numbers, are not supported)",
+                                      expected, unet.projection_class_embeddings_input_dim));
+  }
+
+  result<void> check_words(const char* component, const clip_text_config& text,
+                           const clip_tokenizer& words) const {
     if (static_cast<std::int64_t>(words.max_length()) <= text.max_position_embeddings &&
         static_cast<std::int64_t>(words.vocab_size()) <= text.vocab_size)
       return {};
-    return misfit("text_encoder",
+    return misfit(component,
                   fmt::format("{} positions and {} words do not suffice for the tokenizer's {} "
                               "and {}",
                               text.max_position_embeddings, text.vocab_size, words.max_length(),
@@ -216,7 +321,62 @@ class pipeline_loader {
   const fs::path& folder_;
   const stable_diffusion_options& options_;
   std::unique_ptr<stable_diffusion::parts> parts_;
+  bool tiny_vae_ = false;
 };
+
+result<std::unique_ptr<scheduler>> stable_diffusion::parts::new_scheduler(
+    const std::string& name) const {
+  if (name.empty()) return make_scheduler(scheduler_config, scheduler_class);
+  const auto chosen = choose_scheduler(scheduler_config, name);
+  if (!chosen) return fail(chosen.error());
+  return make_scheduler(*chosen);
+}
+
+std::int64_t stable_diffusion::parts::latent_channels() const {
+  return vae ? vae->config().latent_channels : tiny->config().latent_channels;
+}
+std::int64_t stable_diffusion::parts::scale() const {
+  return vae ? vae->config().scale() : tiny->config().scale();
+}
+
+at::Tensor stable_diffusion::parts::encode(const at::Tensor& pictures) const {
+  const auto there = pictures.to(device);
+  if (!vae) return tiny->encode(there).to(at::kCPU, at::kFloat);
+  tiling tiles;
+  tiles.sample_size = tiles.latent_size * vae->config().scale();
+  const bool tiled = pictures.size(2) * pictures.size(3) > untiled_pixels;
+  return (tiled ? vae->encode_tiled(there, tiles) : vae->encode(there)).to(at::kCPU, at::kFloat);
+}
+
+at::Tensor stable_diffusion::parts::sample_latents(const at::Tensor& encoded,
+                                                   std::vector<at::Generator>& generators) const {
+  const auto count = static_cast<std::int64_t>(generators.size());
+  if (!vae) return encoded.expand({count, -1, -1, -1}) * scaling_factor;
+  const auto posterior = latent_distribution::from_moments(encoded);
+  auto shape = posterior.mean.sizes().vec();
+  shape[0] = count;
+  const auto drawn = posterior.mean + posterior.std * draw_noise(shape, generators);
+  return (drawn - vae->config().shift_factor) * scaling_factor;
+}
+
+at::Tensor stable_diffusion::parts::likely_latents(const at::Tensor& encoded) const {
+  return vae ? latent_distribution::from_moments(encoded).mean : encoded;
+}
+
+at::Tensor stable_diffusion::parts::decode(const at::Tensor& latents) const {
+  at::Tensor decoded;
+  if (vae) {
+    const auto plain = (latents / scaling_factor + vae->config().shift_factor).to(device);
+    const auto side = vae->config().scale();
+    tiling tiles;
+    tiles.sample_size = tiles.latent_size * side;
+    const bool tiled = latents.size(2) * latents.size(3) * side * side > untiled_pixels;
+    decoded = tiled ? vae->decode_tiled(plain, tiles) : vae->decode(plain);
+  } else {
+    decoded = tiny->decode((latents / scaling_factor).to(device));
+  }
+  return (decoded.to(at::kCPU, at::kFloat) / 2 + 0.5).clamp(0, 1);
+}
 
 stable_diffusion::stable_diffusion(std::unique_ptr<parts> p) : parts_(std::move(p)) {}
 stable_diffusion::~stable_diffusion() = default;
@@ -224,6 +384,14 @@ stable_diffusion::~stable_diffusion() = default;
 result<std::shared_ptr<const stable_diffusion>> stable_diffusion::load(
     const fs::path& folder, const stable_diffusion_options& options) {
   return guarded([&]() -> result<std::shared_ptr<const stable_diffusion>> {
+    std::error_code ignored;
+    if (fs::is_regular_file(folder, ignored)) {
+      auto adjusted = options;
+      adjusted.precision = choose(options.precision, options.device, folder);
+      auto loaded = load_single_file(folder, adjusted);
+      if (!loaded) return fail(loaded.error());
+      return std::shared_ptr<const stable_diffusion>(new stable_diffusion(std::move(*loaded)));
+    }
     auto loaded = pipeline_loader(folder, options).load();
     if (!loaded) return fail(loaded.error());
     return std::shared_ptr<const stable_diffusion>(new stable_diffusion(std::move(*loaded)));
@@ -234,13 +402,19 @@ std::uint64_t stable_diffusion::bytes() const {
   return parts_->bytes;
 }
 std::int64_t stable_diffusion::scale() const {
-  return parts_->vae->config().scale();
+  return parts_->scale();
 }
 std::int64_t stable_diffusion::usual_size() const {
   return parts_->unet->config().sample_size * scale();
 }
 weight_precision stable_diffusion::precision() const {
   return parts_->precision;
+}
+diffusion_kind stable_diffusion::kind() const {
+  return parts_->kind;
+}
+bool stable_diffusion::has_second_prompt() const {
+  return parts_->texts.size() > 1;
 }
 
 }  // namespace lp::engine

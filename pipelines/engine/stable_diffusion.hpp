@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Text to picture with Stable Diffusion 1.x and 2.x folders in the Diffusers layout, and with
-// latent consistency models distilled from them.
+// Pictures from text and pictures with folders of the Stable Diffusion family in the Diffusers
+// layout: SD 1.x and 2.x, SDXL, Turbo, Lightning, latent consistency models, inpainting, editing
+// (InstructPix2Pix) and the x4 upscaler. What a network does is told by its channels.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Generator.h>
@@ -15,6 +19,8 @@
 #include "runtime/base/error.hpp"
 
 namespace lp::engine {
+
+class lora_file;
 
 /// How weights are held and networks compute. Latents, sampling and norms are fp32 in any case.
 enum class weight_precision {
@@ -31,11 +37,31 @@ struct stable_diffusion_options {
   std::filesystem::path scheduler_config;
 };
 
+/// What a UNet was made for.
+enum class diffusion_kind {
+  drawing,     ///< takes latents alone: text to image, image to image, masks by blending
+  inpainting,  ///< takes a mask and the masked picture too (9 channels)
+  editing,     ///< takes the picture to edit too (8 channels, InstructPix2Pix)
+  upscaling,   ///< takes the small picture too (x4 upscaler)
+};
+
+/// The sizes that SDXL is told, in pixels as (height, width) pairs.
+struct size_condition {
+  std::pair<std::int64_t, std::int64_t> original, crop, target;
+};
+
 /// What to draw. Pictures are ordered by prompt, and for each prompt by number.
+///
+/// A prompt may weigh words, "(red:1.4) circle": the embeddings of those tokens are multiplied and
+/// all brought back to the mean they had. Prompts longer than the text encoder takes are encoded in
+/// pieces that are laid end to end.
 struct drawing_request {
   std::vector<std::string> prompts;
-  /// None, one for all prompts, or one a prompt. Without effect where guidance is off.
+  /// None, one for all prompts, or one a prompt. Without effect where guidance is off. SDXL models
+  /// may have been trained to take none as zeros.
   std::vector<std::string> negative_prompts;
+  /// For the second text encoder of SDXL; empty: as for the first.
+  std::vector<std::string> prompts_2, negative_prompts_2;
   std::int64_t images_per_prompt = 1;
   /// One a picture; the picture depends on nothing else in the batch.
   std::vector<std::uint64_t> seeds;
@@ -46,8 +72,20 @@ struct drawing_request {
   /// Share of the guided prediction that gets the deviation of the unguided one back, section 3.4
   /// of arXiv 2305.08891; 0: none.
   double guidance_rescale = 0;
-  int clip_skip = 0;  ///< layers of the text encoder left out at its end
-  double eta = 0;     ///< see scheduler::set_eta()
+  int clip_skip = 0;                             ///< layers of the text encoder left out at its end
+  double eta = 0;                                ///< see scheduler::set_eta()
+  std::string scheduler;                         ///< see choose_scheduler(); empty: the model's
+  std::optional<size_condition> sizes;           ///< SDXL; default: the picture's own
+  std::optional<size_condition> negative_sizes;  ///< SDXL; default: as `sizes`
+
+  /// The picture to begin with, fp32 [1, 3, height, width] in [0, 1], of the drawing's size; for
+  /// upscaling of the size before. Undefined: none.
+  at::Tensor image;
+  /// What to repaint, fp32 [1, 1, height, width]: from 0.5 on new, below kept.
+  at::Tensor mask;
+  double strength = 0.8;              ///< how much of an image is given up, 0 to 1
+  double image_guidance_scale = 1.5;  ///< editing: how closely to keep to the picture
+  int noise_level = 20;               ///< upscaling: noise added to the small picture
 };
 
 class stable_diffusion;
@@ -61,14 +99,23 @@ class drawing {
   drawing& operator=(const drawing&) = delete;
 
   int done() const;
-  /// Denoising calls; may be more than the requested steps (PNDM).
+  /// Denoising calls; may be more than the requested steps (PNDM) or fewer (with an image).
   int total() const;
   /// One denoising step of all pictures.
   result<void> step();
 
+  /// One step of each, in calls of the network that they share. All must have one batch_key() and
+  /// steps left. On the CPU the latents are bit for bit those of step().
+  static std::vector<result<void>> step_together(std::span<drawing* const> drawings);
+  /// Equal for drawings whose next steps fit into one call: of one network and one shape.
+  std::uint64_t batch_key() const;
+
   std::int64_t count() const;
   /// Decodes picture `i`: [1, 3, height, width] in [0, 1], fp32.
   result<at::Tensor> picture(std::int64_t i) const;
+  /// Picture `i` as the last step foresaw its end, decoded by the model's tiny autoencoder (a
+  /// folder "vae_tiny" beside the others); ec::bad_request without one.
+  result<at::Tensor> preview(std::int64_t i) const;
 
   /// fp32 [count, channels, height / scale, width / scale].
   const at::Tensor& latents() const;
@@ -76,11 +123,20 @@ class drawing {
   const at::Tensor& prompt_embeds() const;
   /// As prompt_embeds(); undefined where guidance is off.
   const at::Tensor& negative_prompt_embeds() const;
+  /// SDXL: [prompts, size]; undefined otherwise.
+  const at::Tensor& pooled_prompt_embeds() const;
+  const at::Tensor& negative_pooled_prompt_embeds() const;
 
  private:
   friend class stable_diffusion;
   explicit drawing(std::unique_ptr<state> s);
   std::unique_ptr<state> state_;
+};
+
+/// What a drawing takes, foreseen from sizes alone.
+struct drawing_memory {
+  std::uint64_t weights = 0;  ///< bytes that the networks hold
+  std::uint64_t peak = 0;     ///< bytes on top of them at the highest point
 };
 
 /// A loaded pipeline. Immutable, so that drawings of several threads may share it.
@@ -91,20 +147,32 @@ class stable_diffusion {
   stable_diffusion(const stable_diffusion&) = delete;
   stable_diffusion& operator=(const stable_diffusion&) = delete;
 
+  /// A Diffusers folder, or a checkpoint file in the original naming (single_file.hpp).
   /// ec::bad_file names the file and what is wrong with it or not supported (other pipelines,
-  /// inpainting UNets, schedulers that are not known, ...).
+  /// schedulers that are not known, ...).
   static result<std::shared_ptr<const stable_diffusion>> load(
       const std::filesystem::path& folder, const stable_diffusion_options& options = {});
+
+  /// The same pipeline with low-rank additions; it shares all weights. `unmatched` receives the
+  /// names in the files that fit nothing here. ec::bad_file where a shape does not fit.
+  result<std::shared_ptr<const stable_diffusion>> with_loras(
+      const std::vector<std::pair<std::shared_ptr<const lora_file>, double>>& loras,
+      std::vector<std::string>& unmatched) const;
 
   /// Encodes the prompts and draws the initial latents. ec::invalid_parameters names the field.
   /// The drawing keeps the pipeline alive.
   static result<std::unique_ptr<drawing>> start(std::shared_ptr<const stable_diffusion> pipeline,
                                                 const drawing_request& request);
 
+  /// Foresees the memory of a drawing; of the request only sizes and counts are read.
+  drawing_memory memory_for(const drawing_request& request) const;
+
   std::uint64_t bytes() const;         ///< memory of the weights
   std::int64_t scale() const;          ///< pixels a latent covers along one side
   std::int64_t usual_size() const;     ///< side in pixels that the UNet was trained at
   weight_precision precision() const;  ///< fp32 or bf16
+  diffusion_kind kind() const;
+  bool has_second_prompt() const;  ///< two text encoders
 
  private:
   friend class drawing;

@@ -4,10 +4,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/json/object.hpp>
 
 #include "pipelines/engine/autoencoder_kl.hpp"
+#include "pipelines/engine/autoencoder_tiny.hpp"
 #include "pipelines/engine/clip_text_encoder.hpp"
 #include "pipelines/engine/clip_tokenizer.hpp"
 #include "pipelines/engine/schedulers/scheduler.hpp"
@@ -16,25 +18,62 @@
 
 namespace lp::engine {
 
-struct stable_diffusion::parts {
-  explicit parts(clip_tokenizer t) : tokenizer(std::move(t)) {}
+/// Above this many pixels the autoencoder works on tiles.
+inline constexpr std::int64_t untiled_pixels = std::int64_t{1} << 20;
 
-  clip_tokenizer tokenizer;
-  std::unique_ptr<clip_text> text;
-  std::unique_ptr<lp::engine::unet> unet;
-  std::unique_ptr<autoencoder_kl> vae;
+/// Latent positions a UNet call takes at most, to bound its memory and its time: eight of 64x64
+/// (four guided pictures of 512x512), or one of any size.
+inline constexpr std::int64_t positions_a_call = 8 * 64 * 64;
+
+/// Everything is shared: a variant with low-rank additions is a copy with other layers.
+struct stable_diffusion::parts {
+  std::vector<clip_tokenizer> tokenizers;               ///< one, or two for SDXL
+  std::vector<std::shared_ptr<const clip_text>> texts;  ///< as many
+  std::shared_ptr<const lp::engine::unet> unet;
+  std::shared_ptr<const autoencoder_kl> vae;     ///< or, where the folder has it instead,
+  std::shared_ptr<const autoencoder_tiny> tiny;  ///< this one; both: this one for previews
   boost::json::object scheduler_config;
   std::string scheduler_class;
+  boost::json::object low_res_scheduler;  ///< upscaling: how noise gets onto the small picture
+  diffusion_kind kind = diffusion_kind::drawing;
+  bool zeros_for_no_negative = false;  ///< SDXL's force_zeros_for_empty_prompt
+  double scaling_factor = 1;           ///< latents over what the autoencoder gives
   at::Device device = at::kCPU;
   weight_precision precision = weight_precision::fp32;
   std::uint64_t bytes = 0;
 
-  /// A sampler of its own for each drawing, since samplers have state.
-  result<std::unique_ptr<scheduler>> new_scheduler() const {
-    return make_scheduler(scheduler_config, scheduler_class);
-  }
+  /// A sampler of its own for each drawing, since samplers have state; `name` as for
+  /// choose_scheduler(), empty for the model's.
+  result<std::unique_ptr<scheduler>> new_scheduler(const std::string& name = {}) const;
+
   /// Networks that take the guidance as an input (latent consistency models) need no second pass.
   bool embeds_guidance() const { return unet->config().time_cond_proj_dim > 0; }
+  bool is_xl() const { return unet->config().text_time; }
+  std::int64_t latent_channels() const;
+  std::int64_t scale() const;
+
+  /// pictures [n, 3, H, W] in [-1, 1] -> moments [n, 2c, h, w], or latents [n, c, h, w] with a tiny
+  /// autoencoder. Not scaled.
+  at::Tensor encode(const at::Tensor& pictures) const;
+  /// One scaled latent a generator, drawn from the posterior of one picture's encode().
+  at::Tensor sample_latents(const at::Tensor& encoded,
+                            std::vector<at::Generator>& generators) const;
+  /// The most likely latents of a picture's encode(), not scaled.
+  at::Tensor likely_latents(const at::Tensor& encoded) const;
+  /// Scaled latents [1, c, h, w] -> [1, 3, H, W] in [0, 1].
+  at::Tensor decode(const at::Tensor& latents) const;
+};
+
+/// What a UNet beside an autoencoder of so many channels was made for; ec::bad_file if for nothing
+/// known.
+result<diffusion_kind> kind_of_network(const unet_config& unet, std::int64_t latent_channels);
+
+/// One of the predictions that guidance mixes: what conditions it, one row a picture.
+struct guidance_pass {
+  at::Tensor text;      ///< [pictures, tokens, size]
+  at::Tensor pooled{};  ///< SDXL: [pictures, size]
+  at::Tensor sizes{};   ///< SDXL: [pictures, 6]
+  at::Tensor extra{};   ///< further input channels [pictures, c, h, w]
 };
 
 struct drawing::state {
@@ -44,9 +83,17 @@ struct drawing::state {
   std::vector<at::Generator> generators;
   at::Tensor prompts;    ///< [prompts, tokens, size]
   at::Tensor negatives;  ///< the same, or undefined
+  at::Tensor pooled, pooled_negatives;
+  /// Unguided: one. Guided: negative, prompt. Editing: prompt with picture, picture alone, neither.
+  std::vector<guidance_pass> passes;
   at::Tensor latents;
   at::Tensor guidance_embedding;  ///< [1, time_cond_proj_dim], or undefined
-  std::size_t next = 0;           ///< the next call of the scheduler
+  at::Tensor labels;              ///< upscaling: the noise level [1]
+  std::size_t first = 0;          ///< the first call of the scheduler
+  std::size_t next = 0;           ///< the next one
+
+  /// A mask without a network for it: outside, each step puts the picture's own latents back.
+  at::Tensor kept, kept_noise, mask;
 };
 
 }  // namespace lp::engine

@@ -59,6 +59,19 @@ spatial_transformer::spatial_transformer(const scope& at, const options& o)
                         o.context_size, o.heads, o.only_cross_attention);
 }
 
+void spatial_transformer::visit(const nn::layer_visitor& visitor) {
+  visitor.on_linear(proj_in);
+  for (auto& block : blocks) {
+    for (auto* attention : {&block.attn1, &block.attn2}) {
+      for (auto* layer : {&attention->q, &attention->k, &attention->v, &attention->out})
+        visitor.on_linear(*layer);
+    }
+    visitor.on_linear(block.gate);
+    visitor.on_linear(block.down);
+  }
+  visitor.on_linear(proj_out);
+}
+
 at::Tensor spatial_transformer::operator()(const at::Tensor& x, const at::Tensor& context) const {
   auto h = proj_in(norm(x).flatten(2).transpose(1, 2));
   for (const auto& block : blocks) h = block(std::move(h), context);

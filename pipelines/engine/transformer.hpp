@@ -50,6 +50,7 @@ struct spatial_transformer {
 
   /// x [N, C, H, W], context [N, tokens, context_size] -> [N, C, H, W].
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& context) const;
+  void visit(const nn::layer_visitor& visitor);
 
   nn::group_norm norm;
   nn::linear proj_in;

@@ -92,9 +92,32 @@ void unet::pack() {
     if (l.up) l.up->conv.pack();
     malloc_trim(0);  // the old order's memory, hundreds of megabytes, would stay with the process
   };
+  conv_in_.pack();
+  conv_out_.pack();
   for (auto& l : down_) pack_level(l);
   if (mid_) pack_level(*mid_);
   for (auto& l : up_) pack_level(l);
+}
+
+void unet::level::visit(const nn::layer_visitor& visitor) {
+  for (std::size_t j = 0; j < resnets.size(); ++j) {
+    resnets[j].visit(visitor);
+    if (j < attentions.size()) attentions[j].visit(visitor);
+  }
+  if (down) visitor.on_conv(down->conv);
+  if (up) visitor.on_conv(up->conv);
+}
+
+void unet::visit(const nn::layer_visitor& visitor) {
+  visitor.on_conv(conv_in_);
+  visitor.on_linear(embeddings_.time1);
+  visitor.on_linear(embeddings_.time2);
+  if (embeddings_.add1) visitor.on_linear(*embeddings_.add1);
+  if (embeddings_.add2) visitor.on_linear(*embeddings_.add2);
+  for (auto& l : down_) l.visit(visitor);
+  if (mid_) mid_->visit(visitor);
+  for (auto& l : up_) l.visit(visitor);
+  visitor.on_conv(conv_out_);
 }
 
 at::Tensor unet::operator()(const unet_input& in) const {

@@ -35,6 +35,10 @@ class unet {
   /// Rearranges weights that will not change any more for faster calls (nn::conv2d::pack).
   void pack();
 
+  /// Shows every linear layer and convolution, in the order in which the network has them. A copy
+  /// of a network shares its tensors: layers of the copy may get adapters of their own.
+  void visit(const nn::layer_visitor& visitor);
+
   const unet_config& config() const { return config_; }
   at::ScalarType dtype() const { return conv_in_.weight.scalar_type(); }
 
@@ -45,6 +49,8 @@ class unet {
     std::vector<spatial_transformer> attentions;  ///< as many as resnets, or none
     std::optional<downsample> down;
     std::optional<upsample> up;
+
+    void visit(const nn::layer_visitor& visitor);
   };
   /// The embeddings that condition every residual block.
   struct embeddings {

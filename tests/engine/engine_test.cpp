@@ -3,8 +3,11 @@
 #include "pipelines/engine.hpp"
 
 #include <fstream>
+#include <span>
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <boost/json.hpp>
 
 #include "pipelines/engine/blas.hpp"
@@ -181,6 +184,138 @@ TEST(engine, takes_the_steps_of_a_distilled_model_from_its_id) {
   const auto out = draw(*load(small_model()), params(R"({"model_id": "a/lightning_4step"})"));
   EXPECT_EQ(out.units, 64 * 64 * 4);
   EXPECT_THAT(out.notes, Contains(HasSubstr("4 steps")));
+}
+
+/// A decoded picture of one colour with another in its left half.
+pipelines::picture half_and_half(const std::string& field, std::uint32_t width,
+                                 std::uint32_t height, std::uint32_t channels) {
+  std::string values(std::size_t{width} * height * channels, '\0');
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<char>(i / channels % width < width / 2 ? 200 : 30);
+  return {field, width, height, channels, share(std::move(values))};
+}
+
+pipelines::output redraw(pipelines::model& model, const json::object& with,
+                         std::vector<pipelines::picture> pictures) {
+  auto run = model.start({with, {}, std::move(pictures)});
+  EXPECT_TRUE(run) << run.error().message;
+  pipelines::progress at;
+  do {
+    at = (*run)->step().value();
+  } while (at.done < at.total);
+  return (*run)->finish().value();
+}
+
+TEST(engine, redraws_a_picture_at_its_own_size) {
+  const auto model = load(small_model());
+  auto with = params(R"({"strength": 0.5, "num_inference_steps": 4})");
+  with.erase("width");
+  with.erase("height");
+  const auto out = redraw(*model, with, {half_and_half("image", 100, 72, 4)});
+  ASSERT_EQ(out.files.size(), 1U);
+  EXPECT_EQ(out.files[0].width, 96U);
+  EXPECT_EQ(out.files[0].height, 72U);
+  EXPECT_THAT(out.notes, Contains(HasSubstr("100x72")));
+  EXPECT_NE(*redraw(*model, with, {half_and_half("image", 100, 72, 1)}).files[0].data, "");
+}
+
+TEST(engine, repaints_where_the_mask_is_white) {
+  const auto model = load(small_model());
+  const auto with = params(R"({"strength": 1.0})");
+  const auto image = half_and_half("image", 64, 64, 3);
+  const auto mask = half_and_half("mask_image", 64, 64, 3);
+  const auto masked = redraw(*model, with, {image, mask});
+  EXPECT_NE(*masked.files[0].data, *redraw(*model, with, {image}).files[0].data);
+  const auto alone = model->start({with, {}, {mask}});
+  ASSERT_FALSE(alone);
+  EXPECT_THAT(alone.error().message, HasSubstr("mask_image"));
+}
+
+TEST(engine, runs_that_are_stepped_together_draw_the_same_files) {
+  const auto model = load(small_model());
+  const auto alone = draw(*model, params());
+  auto a = model->start({params(), {}}).value();
+  auto b = model->start({params(R"({"seed": 9, "num_inference_steps": 3})"), {}}).value();
+  ASSERT_NE(a->batch_key(), 0U);
+  ASSERT_EQ(a->batch_key(), b->batch_key());
+  pipelines::run* const other = b.get();
+  while (a->batch_key() != 0 && a->batch_key() == b->batch_key()) {
+    for (const auto& stepped : a->step_with({&other, 1})) ASSERT_TRUE(stepped);
+  }
+  for (auto* r : {a.get(), b.get()}) {
+    for (auto at = r->step().value(); at.done < at.total;) at = r->step().value();
+  }
+  EXPECT_EQ(*a->finish().value().files[0].data, *alone.files[0].data);
+  EXPECT_EQ(*b->finish().value().files[0].data,
+            *draw(*model, params(R"({"seed": 9, "num_inference_steps": 3})")).files[0].data);
+}
+
+TEST(engine, folders_loaded_twice_share_their_weights_and_tell_their_memory) {
+  const auto model = load(small_model());
+  const auto again = load(small_model());
+  const auto need = model->memory_for({params(), {}}).value();
+  EXPECT_EQ(need.weights, model->bytes());
+  EXPECT_GT(need.peak, 0U);
+  EXPECT_EQ(again->bytes(), model->bytes());
+  EXPECT_FALSE(model->memory_for({params(R"({"width": 100})"), {}}));
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/// The process's address space may not grow while this lives.
+class no_more_memory {
+ public:
+  no_more_memory() {
+    ::getrlimit(RLIMIT_AS, &before_);
+    std::ifstream status("/proc/self/statm");
+    rlim_t pages = 0;
+    status >> pages;
+    rlimit now = before_;
+    now.rlim_cur = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{1} << 20);
+    ::setrlimit(RLIMIT_AS, &now);
+  }
+  ~no_more_memory() { ::setrlimit(RLIMIT_AS, &before_); }
+  no_more_memory(const no_more_memory&) = delete;
+  no_more_memory& operator=(const no_more_memory&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(engine, a_job_that_runs_out_of_memory_fails_alone) {
+  const auto model = load(small_model());
+  const auto before = draw(*model, params());
+  auto large = model->start({params(R"({"width": 2048, "height": 2048})"), {}}).value();
+  {
+    const no_more_memory here;
+    const auto stepped = large->step();
+    ASSERT_FALSE(stepped);
+    EXPECT_EQ(stepped.error().code, ec::out_of_memory) << stepped.error().message;
+  }
+  large.reset();
+  EXPECT_EQ(*draw(*model, params()).files[0].data, *before.files[0].data);
+}
+#endif
+
+TEST(engine, draws_classes_by_name_and_number) {
+  namespace fs = std::filesystem;
+  const auto weights = fs::path(LP_SOURCE_DIR).parent_path() / "shared" / "weights" / "dit-mnist";
+  if (!fs::exists(weights)) GTEST_SKIP() << "no ../shared";
+  const auto folder = fs::path(::testing::TempDir()) / "lp_models" / "digits";
+  fs::remove_all(folder);
+  fs::create_directories(folder / "transformer");
+  fs::create_directories(folder / "scheduler");
+  fs::copy(weights / "model-40000.pth", folder / "transformer");
+  std::ofstream(folder / "model_index.json")
+      << R"({"_class_name": "DiTPipeline", "id2label": {"7": "seven, Sieben"}})";
+  std::ofstream(folder / "scheduler" / "scheduler_config.json")
+      << R"({"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"})";
+  const auto model = load(folder);
+  const auto by_name = draw(*model, params(R"({"prompt": "sieben", "num_inference_steps": 20})"));
+  const auto by_number = draw(*model, params(R"({"prompt": " 7", "num_inference_steps": 20})"));
+  EXPECT_EQ(*by_name.files[0].data, *by_number.files[0].data);
+  EXPECT_EQ(by_name.files[0].width, 64U);
+  EXPECT_THAT(refusal(*model, R"({"prompt": "eleven"})").message, HasSubstr("prompt"));
+  EXPECT_EQ(refusal(*model, R"({"num_inference_steps": 0})").code, ec::invalid_parameters);
 }
 
 TEST(blas, is_told_by_its_path) {

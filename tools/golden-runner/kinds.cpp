@@ -7,16 +7,18 @@
 namespace lp::goldens {
 
 runner find_runner(std::string_view kind) {
-  static constexpr std::array<std::pair<std::string_view, runner>, 9> table = {{
+  static constexpr std::array<std::pair<std::string_view, runner>, 11> table = {{
       {"math", run_math},
       {"pipeline", run_pipeline},
       {"rng", run_rng},
       {"safetensors", run_safetensors},
       {"scheduler", run_scheduler},
+      {"scheduler_math", run_scheduler_math},
       {"text_encoder", run_text_encoder},
       {"tokenizer", run_tokenizer},
       {"unet", run_unet},
       {"vae", run_vae},
+      {"weights", run_weights},
   }};
   const auto found = std::find_if(table.begin(), table.end(),
                                   [&](const auto& entry) { return entry.first == kind; });

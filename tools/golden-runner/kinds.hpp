@@ -31,9 +31,11 @@ result<answer> run_pipeline(const golden_case& c);
 result<answer> run_rng(const golden_case& c);
 result<answer> run_safetensors(const golden_case& c);
 result<answer> run_scheduler(const golden_case& c);
+result<answer> run_scheduler_math(const golden_case& c);
 result<answer> run_text_encoder(const golden_case& c);
 result<answer> run_tokenizer(const golden_case& c);
 result<answer> run_unet(const golden_case& c);
 result<answer> run_vae(const golden_case& c);
+result<answer> run_weights(const golden_case& c);
 
 }  // namespace lp::goldens

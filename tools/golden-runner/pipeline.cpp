@@ -1,45 +1,75 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
 
 #include "pipelines/engine/stable_diffusion.hpp"
+#include "pipelines/model_index.hpp"
 #include "tools/golden-runner/kinds.hpp"
 
 namespace lp::goldens {
 namespace {
 
-constexpr std::string_view known_classes[] = {"StableDiffusionPipeline",
-                                              "LatentConsistencyModelPipeline"};
 constexpr std::string_view known_parameters[] = {"clip_skip",
+                                                 "crops_coords_top_left",
                                                  "eta",
                                                  "guidance_rescale",
                                                  "guidance_scale",
                                                  "height",
+                                                 "image_guidance_scale",
                                                  "prompt",
                                                  "negative_prompt",
-                                                 "num_images_per_prompt",
+                                                 "noise_level",
+                                                 "prompt_2",
                                                  "num_inference_steps",
                                                  "seed",
+                                                 "num_images_per_prompt",
                                                  "seeds",
-                                                 "width"};
+                                                 "strength",
+                                                 "original_size",
+                                                 "width",
+                                                 "target_size"};
+constexpr std::string_view known_inputs[] = {"image_u8", "mask_u8"};
 
 /// Why the engine cannot draw the case, or "".
 std::string unknown_part(const golden_case& c, const std::string& class_name) {
   const auto lacks = [](const auto& list, std::string_view name) {
     return std::find(std::begin(list), std::end(list), name) == std::end(list);
   };
-  if (lacks(known_classes, class_name)) return class_name;
+  if (!pipelines::tasks_of_class(class_name).any() || class_name == "DiTPipeline")
+    return class_name;
   for (const auto& parameter : c.params()) {
-    if (lacks(known_parameters, parameter.key())) {
+    if (lacks(known_parameters, parameter.key()))
       return "the parameter " + std::string(parameter.key());
-    }
   }
-  for (const auto& [name, value] : c.inputs()) return "the input " + name;
+  for (const auto& [name, value] : c.inputs()) {
+    if (lacks(known_inputs, name)) return "the input " + name;
+  }
   return "";
+}
+
+/// A recorded picture or mask [h, w] or [h, w, channels] as [1, channels, h, w] in [0, 1].
+at::Tensor picture_of(const golden_case& c, const std::string& name) {
+  const auto recorded = c.input(name);
+  if (!recorded.defined()) return recorded;
+  const auto deep = recorded.dim() == 2 ? recorded.unsqueeze(-1) : recorded;
+  return deep.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 255;
+}
+
+std::optional<engine::size_condition> sizes_of(const golden_case& c,
+                                               const engine::drawing_request& r) {
+  const auto pair = [&](std::string_view key, std::pair<std::int64_t, std::int64_t> fallback) {
+    const auto given = c.integers(key);
+    return given.size() == 2 ? std::pair{given[0], given[1]} : fallback;
+  };
+  const std::pair own{r.height, r.width};
+  return engine::size_condition{pair("original_size", own), pair("crops_coords_top_left", {0, 0}),
+                                pair("target_size", own)};
 }
 
 engine::drawing_request request_of(const golden_case& c, std::int64_t usual_size) {
@@ -53,8 +83,16 @@ engine::drawing_request request_of(const golden_case& c, std::int64_t usual_size
   if (c.params().contains("seed")) {
     request.seeds = {static_cast<std::uint64_t>(c.integer("seed", 0))};
   }
-  request.width = c.integer("width", usual_size);
-  request.height = c.integer("height", usual_size);
+  request.prompts_2 = c.texts("prompt_2");
+  request.image = picture_of(c, "image_u8");
+  request.mask = picture_of(c, "mask_u8");
+  const bool sized = request.image.defined();
+  request.width = c.integer("width", sized ? request.image.size(3) : usual_size);
+  request.height = c.integer("height", sized ? request.image.size(2) : usual_size);
+  request.strength = c.number("strength", request.strength);
+  request.image_guidance_scale = c.number("image_guidance_scale", request.image_guidance_scale);
+  request.noise_level = static_cast<int>(c.integer("noise_level", request.noise_level));
+  request.sizes = sizes_of(c, request);
   request.steps = static_cast<int>(c.integer("num_inference_steps", request.steps));
   request.guidance_scale = c.number("guidance_scale", request.guidance_scale);
   request.guidance_rescale = c.number("guidance_rescale", 0);
@@ -63,13 +101,20 @@ engine::drawing_request request_of(const golden_case& c, std::int64_t usual_size
   return request;
 }
 
+void tell_embeddings(const engine::drawing& drawing, tensors& out) {
+  for (const auto& [name, value] :
+       {std::pair{"prompt_embeds", drawing.prompt_embeds()},
+        std::pair{"negative_prompt_embeds", drawing.negative_prompt_embeds()},
+        std::pair{"pooled_prompt_embeds", drawing.pooled_prompt_embeds()},
+        std::pair{"negative_pooled_prompt_embeds", drawing.negative_pooled_prompt_embeds()}}) {
+    if (value.defined()) out[name] = value;
+  }
+}
+
 result<answer> draw(engine::drawing& drawing) {
   answer out;
   out.values["initial_latents"] = drawing.latents().clone();
-  out.values["prompt_embeds"] = drawing.prompt_embeds();
-  if (drawing.negative_prompt_embeds().defined()) {
-    out.values["negative_prompt_embeds"] = drawing.negative_prompt_embeds();
-  }
+  tell_embeddings(drawing, out.values);
   std::vector<at::Tensor> steps, pictures;
   while (drawing.done() < drawing.total()) {
     if (auto stepped = drawing.step(); !stepped) return fail(stepped.error());
@@ -104,7 +149,15 @@ result<answer> run_pipeline(const golden_case& c) {
   }
   const auto drawing = engine::stable_diffusion::start(*pipeline, request);
   if (!drawing) return fail(drawing.error());
-  return draw(**drawing);
+  auto out = draw(**drawing);
+  if (!out || request.prompts_2.empty()) return out;
+  // Embeddings are recorded of the first prompt alone, in both encoders.
+  auto first = request;
+  first.prompts_2.clear();
+  const auto alone = engine::stable_diffusion::start(*pipeline, first);
+  if (!alone) return fail(alone.error());
+  tell_embeddings(**alone, out->values);
+  return out;
 }
 
 }  // namespace lp::goldens

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/engine/autoencoder_kl.hpp"
+#include "pipelines/engine/autoencoder_tiny.hpp"
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/random.hpp"
 #include "tools/golden-runner/kinds.hpp"
@@ -17,11 +18,23 @@ std::optional<engine::tiling> tiles_of(const golden_case& c) {
   return tiles;
 }
 
+result<answer> run_tiny(const golden_case& c) {
+  const auto vae = engine::load_autoencoder_tiny(c.path("model_dir"), at::kFloat);
+  if (!vae) return fail(vae.error());
+  answer out;
+  if (const auto image = c.input("image"); image.defined())
+    out.values["latents"] = (*vae)->encode(image);
+  if (const auto latents = c.input("latents"); latents.defined())
+    out.values["decoded"] = (*vae)->decode(latents);
+  return out;
+}
+
 }  // namespace
 
 result<answer> run_vae(const golden_case& c) {
   const auto name = golden_case::class_name(c.path("model_dir") / "config.json");
   if (!name) return fail(name.error());
+  if (*name == "AutoencoderTiny") return run_tiny(c);
   if (*name != "AutoencoderKL") return answer::not_yet(*name);
   const auto vae = engine::load_autoencoder_kl(c.path("model_dir"), at::kFloat);
   if (!vae) return fail(vae.error());

@@ -23,7 +23,12 @@ alpha_scheduler::alpha_scheduler(settings& config)
 
 at::Tensor alpha_scheduler::add_noise(const at::Tensor& original, const at::Tensor& noise,
                                       std::size_t i) const {
-  const double alpha = schedule_.alpha_cumprod(time(i));
+  return add_noise_at(original, noise, time(i));
+}
+
+at::Tensor alpha_scheduler::add_noise_at(const at::Tensor& original, const at::Tensor& noise,
+                                         int t) const {
+  const double alpha = schedule_.alpha_cumprod(t);
   return original * std::sqrt(alpha) + noise * std::sqrt(1 - alpha);
 }
 

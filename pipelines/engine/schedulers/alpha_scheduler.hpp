@@ -14,6 +14,8 @@ class alpha_scheduler : public scheduler {
 
   at::Tensor add_noise(const at::Tensor& original, const at::Tensor& noise,
                        std::size_t i) const override;
+  at::Tensor add_noise_at(const at::Tensor& original, const at::Tensor& noise,
+                          int time) const override;
 
  protected:
   /// Cumulative alpha of a time; before the first time step it is 1 or, without set_alpha_to_one,

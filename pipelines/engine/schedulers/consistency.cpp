@@ -22,15 +22,13 @@ class consistency_scheduler : public alpha_scheduler {
         keep_range_(config, false),
         original_steps_(config.integer("original_inference_steps", 50, 1, schedule_.steps())) {}
 
-  result<void> set_timesteps(int steps) override {
-    if (auto ok = check_step_count(steps, 1, original_steps_); !ok) return ok;
-    const int width = schedule_.steps() / original_steps_;
-    std::vector<double> times;
-    for (int k = 0; k < steps; ++k) {
-      const auto index = static_cast<int>(k * (static_cast<double>(original_steps_) / steps));
-      times.push_back((original_steps_ - index) * width - 1);
-    }
-    return accept(std::move(times));
+  result<void> set_timesteps(int steps) override { return choose(steps, original_steps_); }
+
+  /// All the steps lie in the part of the distillation's that the image needs.
+  result<std::size_t> set_timesteps_from(int steps, double strength) override {
+    if (auto ok = choose(steps, static_cast<int>(original_steps_ * strength)); !ok)
+      return fail(ok.error());
+    return std::size_t{0};
   }
 
  protected:
@@ -43,6 +41,18 @@ class consistency_scheduler : public alpha_scheduler {
   range_keeper keep_range_;
 
  private:
+  /// `steps` out of the first `usable` of the distillation's.
+  result<void> choose(int steps, int usable) {
+    if (auto ok = check_step_count(steps, 1, usable); !ok) return ok;
+    const int width = schedule_.steps() / original_steps_;
+    std::vector<double> times;
+    for (int k = 0; k < steps; ++k) {
+      const auto index = static_cast<int>(k * (static_cast<double>(usable) / steps));
+      times.push_back((usable - index) * width - 1);
+    }
+    return accept(std::move(times));
+  }
+
   int original_steps_;
 };
 

@@ -10,10 +10,18 @@
 namespace lp::engine {
 
 std::unique_ptr<scheduler> make_ddim(settings& config);
+std::unique_ptr<scheduler> make_ddpm(settings& config);
+std::unique_ptr<scheduler> make_deis(settings& config);
 std::unique_ptr<scheduler> make_dpm_solver_multistep(settings& config);
+std::unique_ptr<scheduler> make_dpm_solver_single(settings& config);
 std::unique_ptr<scheduler> make_euler(settings& config);
 std::unique_ptr<scheduler> make_euler_ancestral(settings& config);
+std::unique_ptr<scheduler> make_flow_euler(settings& config);
+std::unique_ptr<scheduler> make_heun(settings& config);
+std::unique_ptr<scheduler> make_kdpm2(settings& config);
+std::unique_ptr<scheduler> make_kdpm2_ancestral(settings& config);
 std::unique_ptr<scheduler> make_lcm(settings& config);
+std::unique_ptr<scheduler> make_lms(settings& config);
 std::unique_ptr<scheduler> make_pndm(settings& config);
 std::unique_ptr<scheduler> make_tcd(settings& config);
 std::unique_ptr<scheduler> make_unipc(settings& config);

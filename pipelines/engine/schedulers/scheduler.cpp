@@ -18,12 +18,20 @@ namespace {
 
 using maker = std::unique_ptr<scheduler> (*)(settings&);
 
-constexpr std::array<std::pair<std::string_view, maker>, 8> known = {{
+constexpr std::array<std::pair<std::string_view, maker>, 16> known = {{
     {"DDIMScheduler", make_ddim},
+    {"DDPMScheduler", make_ddpm},
+    {"DEISMultistepScheduler", make_deis},
     {"DPMSolverMultistepScheduler", make_dpm_solver_multistep},
+    {"DPMSolverSinglestepScheduler", make_dpm_solver_single},
     {"EulerAncestralDiscreteScheduler", make_euler_ancestral},
     {"EulerDiscreteScheduler", make_euler},
+    {"FlowMatchEulerDiscreteScheduler", make_flow_euler},
+    {"HeunDiscreteScheduler", make_heun},
+    {"KDPM2AncestralDiscreteScheduler", make_kdpm2_ancestral},
+    {"KDPM2DiscreteScheduler", make_kdpm2},
     {"LCMScheduler", make_lcm},
+    {"LMSDiscreteScheduler", make_lms},
     {"PNDMScheduler", make_pndm},
     {"TCDScheduler", make_tcd},
     {"UniPCMultistepScheduler", make_unipc},
@@ -63,8 +71,77 @@ result<std::unique_ptr<scheduler>> make_scheduler(const boost::json::object& con
   return made;
 }
 
+at::Tensor scheduler::add_noise_at(const at::Tensor&, const at::Tensor&, int) const {
+  TORCH_CHECK(false, "this scheduler adds no noise at a time of the training");
+}
+
+result<std::size_t> scheduler::set_timesteps_from(int steps, double strength) {
+  if (auto ok = set_timesteps(steps); !ok) return fail(ok.error());
+  const auto part = part_of(steps, strength);
+  if (part.run < 1)
+    return fail(ec::invalid_parameters,
+                fmt::format("strength: {} of {} steps leaves none to make; expected at least {}",
+                            strength, steps, 1.0 / steps));
+  const auto first = static_cast<std::size_t>(part.first * calls_per_step());
+  return std::min(first, timesteps_.size() - 1);
+}
+
 bool knows_scheduler(std::string_view class_name) {
   return find(class_name) != known.end();
+}
+
+result<boost::json::object> choose_scheduler(const boost::json::object& config,
+                                             std::string_view name) {
+  struct short_name {
+    std::string_view name, class_name, flag, value;
+  };
+  static constexpr short_name table[] = {
+      {"ddim", "DDIMScheduler", "", ""},
+      {"ddpm", "DDPMScheduler", "", ""},
+      {"deis", "DEISMultistepScheduler", "", ""},
+      {"dpm++_2m", "DPMSolverMultistepScheduler", "", ""},
+      {"dpm++_2m_karras", "DPMSolverMultistepScheduler", "use_karras_sigmas", "yes"},
+      {"dpm++_2m_sde", "DPMSolverMultistepScheduler", "algorithm_type", "sde-dpmsolver++"},
+      {"dpm++_single", "DPMSolverSinglestepScheduler", "lower_order_final", "yes"},
+      {"euler", "EulerDiscreteScheduler", "", ""},
+      {"euler_karras", "EulerDiscreteScheduler", "use_karras_sigmas", "yes"},
+      {"euler_a", "EulerAncestralDiscreteScheduler", "", ""},
+      {"heun", "HeunDiscreteScheduler", "", ""},
+      {"kdpm2", "KDPM2DiscreteScheduler", "", ""},
+      {"kdpm2_a", "KDPM2AncestralDiscreteScheduler", "", ""},
+      {"lcm", "LCMScheduler", "", ""},
+      {"lms", "LMSDiscreteScheduler", "", ""},
+      {"pndm", "PNDMScheduler", "skip_prk_steps", "yes"},
+      {"tcd", "TCDScheduler", "", ""},
+      {"unipc", "UniPCMultistepScheduler", "", ""},
+  };
+  auto out = config;
+  std::string names;
+  for (const auto& s : table) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", s.name);
+    if (s.name != name && s.class_name != name) continue;
+    // What the old class alone meant by these must not steer the new one.
+    for (const auto* key : {"algorithm_type", "solver_type", "use_karras_sigmas", "skip_prk_steps",
+                            "final_sigmas_type", "variance_type", "solver_order"})
+      out.erase(key);
+    out["_class_name"] = s.class_name;
+    if (s.name == name && !s.flag.empty()) {
+      if (s.value == "yes") {
+        out[s.flag] = true;
+      } else {
+        out[s.flag] = s.value;
+      }
+    }
+    return out;
+  }
+  return fail(
+      ec::invalid_parameters,
+      fmt::format("scheduler: expected one of {}, or such a class, not \"{}\"", names, name));
+}
+
+partial_run part_of(int steps, double strength) {
+  const int run = std::min(static_cast<int>(steps * strength), steps);
+  return {run, std::max(steps - run, 0)};
 }
 
 at::Tensor draw_noise(at::IntArrayRef shape, std::vector<at::Generator>& generators) {

@@ -26,6 +26,13 @@ class scheduler {
   /// Plans `steps` denoising steps; resets all state of a run. At least 1.
   virtual result<void> set_timesteps(int steps) = 0;
 
+  /// Plans the part of `steps` that redraws an image with `strength`, and returns the first call to
+  /// make: all noise is strength 1. ec::invalid_parameters where not even one step is left.
+  virtual result<std::size_t> set_timesteps_from(int steps, double strength);
+
+  /// Calls of the network that a step takes.
+  virtual int calls_per_step() const { return 1; }
+
   /// Times at which the network is called, in order. May be longer than `steps` (PNDM, Heun).
   const std::vector<double>& timesteps() const { return timesteps_; }
 
@@ -57,6 +64,11 @@ class scheduler {
   virtual at::Tensor add_noise(const at::Tensor& original, const at::Tensor& noise,
                                std::size_t i) const = 0;
 
+  /// The same for a time of the training instead of a call; for samplers on cumulative alphas, the
+  /// others throw.
+  virtual at::Tensor add_noise_at(const at::Tensor& original, const at::Tensor& noise,
+                                  int time) const;
+
  protected:
   std::vector<double> timesteps_;
   std::vector<double> sigmas_;
@@ -69,6 +81,19 @@ class scheduler {
 /// ec::bad_file and list the known ones.
 result<std::unique_ptr<scheduler>> make_scheduler(const boost::json::object& config,
                                                   std::string_view class_name = {});
+
+/// The configuration with another sampler in its place: `name` is a class or a short name as
+/// "euler_a", "dpm++_2m_karras", "unipc". ec::invalid_parameters lists the short ones.
+result<boost::json::object> choose_scheduler(const boost::json::object& config,
+                                             std::string_view name);
+
+/// The steps that a run of `steps` makes when it begins with an image: `run` of them, from step
+/// `first`. The product is truncated, as in Python: 50 steps at 0.58 are 28.
+struct partial_run {
+  int run = 0;
+  int first = 0;
+};
+partial_run part_of(int steps, double strength);
 
 /// Whether make_scheduler() can build that class.
 bool knows_scheduler(std::string_view class_name);

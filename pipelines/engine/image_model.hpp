@@ -10,11 +10,8 @@
 
 namespace lp::engine {
 
-/// The model of a Stable Diffusion folder, which draws the parameters of text-to-image.
-///
-/// Distilled models draw as they were trained to, whatever the request says: one whose id ends in
-/// "-turbo" without guidance, one whose id holds "_Nstep" with N steps and without guidance. The id
-/// is the request's model_id, or the folder's name where that is empty.
+/// See pipelines::engine::load_image_model(). LoRA files are looked for by name in folders "loras"
+/// in the model, beside it, and one above.
 result<std::shared_ptr<pipelines::model>> load_image_model(const std::filesystem::path& folder,
                                                            const pipelines::device& where);
 

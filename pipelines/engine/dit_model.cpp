@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/dit_model.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <map>
+#include <random>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <fmt/format.h>
+#include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
+
+#include "pipelines/engine/dit.hpp"
+#include "pipelines/engine/guarded.hpp"
+#include "pipelines/engine/image_model.hpp"
+#include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/png.hpp"
+#include "pipelines/engine/python_json.hpp"
+#include "pipelines/engine/random.hpp"
+#include "pipelines/engine/schedulers/noise_schedule.hpp"
+#include "pipelines/engine/sizes.hpp"
+#include "runtime/base/clock.hpp"
+
+namespace lp::engine {
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+using class_names = std::map<std::string, std::int64_t>;
+
+std::string plain(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const auto first = out.find_first_not_of(' ');
+  return first == out.npos ? std::string()
+                           : out.substr(first, out.find_last_not_of(' ') - first + 1);
+}
+
+/// Every name of a class, and its number.
+result<class_names> read_names(const json::object& index, const fs::path& file,
+                               std::int64_t classes) {
+  class_names out;
+  for (std::int64_t i = 0; i < classes; ++i) out[std::to_string(i)] = i;
+  const auto* labels = index.if_contains("id2label");
+  if (labels == nullptr) return out;
+  const auto bad = [&] {
+    return fail(ec::bad_file, fmt::format("{}: id2label: expected an object from 0 .. {} to names",
+                                          file.string(), classes - 1));
+  };
+  if (!labels->is_object()) return bad();
+  for (const auto& [number, names] : labels->get_object()) {
+    const auto known = out.find(std::string(number));
+    if (known == out.end() || !names.is_string()) return bad();
+    std::string_view rest = names.get_string();
+    while (!rest.empty()) {
+      const auto comma = std::min(rest.find(','), rest.size());
+      out[plain(rest.substr(0, comma))] = known->second;
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  }
+  return out;
+}
+
+std::int64_t integer(const json::object& params, std::string_view key, std::int64_t fallback) {
+  const auto* value = params.if_contains(key);
+  return value != nullptr && value->is_int64() ? value->get_int64() : fallback;
+}
+
+struct dit_parts {
+  std::unique_ptr<dit> network;
+  std::vector<double> alphas;
+  class_names names;
+  pipelines::device where;
+  std::uint64_t bytes = 0;
+};
+
+class dit_run final : public pipelines::run {
+ public:
+  dit_run(std::shared_ptr<const dit_parts> parts, std::vector<double> times, at::Tensor noise,
+          std::int64_t label, std::int64_t seed, picture_size size)
+      : parts_(std::move(parts)),
+        times_(std::move(times)),
+        x_(std::move(noise)),
+        label_(label),
+        seed_(seed),
+        size_(size) {}
+
+  result<pipelines::progress> step() override {
+    use_threads(parts_->where);
+    const auto start = clock::now();
+    auto ok = guarded([&]() -> result<void> {
+      const auto time = times_.at(done_);
+      const bool last = done_ + 1 == times_.size();
+      const auto alpha = [&](double t) { return parts_->alphas.at(static_cast<std::size_t>(t)); };
+      const auto labels = at::full({x_.size(0)}, label_, at::kLong);
+      const auto noise = (*parts_->network)(x_, time, labels);
+      x_ = clipped_ddim_step(x_, noise, alpha(time), last ? 1.0 : alpha(times_[done_ + 1]));
+      ++done_;
+      return {};
+    });
+    denoise_ms_ += to_ms(clock::now() - start);
+    if (!ok) return fail(ok.error());
+    return pipelines::progress{static_cast<int>(done_), static_cast<int>(times_.size())};
+  }
+
+  result<pipelines::output> finish() override {
+    return guarded([&]() -> result<pipelines::output> {
+      pipelines::output out;
+      for (std::int64_t i = 0; i < x_.size(0); ++i) {
+        const auto picture = (x_.narrow(0, i, 1) / 2 + 0.5).clamp(0, 1).expand({1, 3, -1, -1});
+        const auto bytes = (resize_picture(picture, size_) * 255)
+                               .round()
+                               .to(at::kByte)
+                               .squeeze(0)
+                               .permute({1, 2, 0})
+                               .contiguous();
+        rgb_image pixels{
+            static_cast<std::uint32_t>(size_.width),
+            static_cast<std::uint32_t>(size_.height),
+            {static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.numel())}};
+        auto file = encode_png(pixels);
+        if (!file) return fail(file.error());
+        out.files.push_back(
+            {"image/png", share(std::move(*file)), seed_ + i, false, pixels.width, pixels.height});
+      }
+      out.stages = {{"denoise", denoise_ms_}};
+      out.units = static_cast<double>(size_.width * size_.height * x_.size(0)) *
+                  static_cast<double>(times_.size());
+      return out;
+    });
+  }
+
+ private:
+  std::shared_ptr<const dit_parts> parts_;
+  std::vector<double> times_;
+  at::Tensor x_;
+  std::int64_t label_;
+  std::int64_t seed_;
+  picture_size size_;
+  std::size_t done_ = 0;
+  double denoise_ms_ = 0;
+};
+
+class dit_model final : public pipelines::model {
+ public:
+  explicit dit_model(std::shared_ptr<const dit_parts> parts) : parts_(std::move(parts)) {}
+
+  std::uint64_t bytes() const override { return parts_->bytes; }
+
+  result<std::unique_ptr<pipelines::run>> start(const pipelines::job_input& input) override {
+    const auto& params = input.params;
+    const auto wrong = [](const std::string& what) { return fail(ec::invalid_parameters, what); };
+    const auto* prompt = params.if_contains("prompt");
+    const auto asked = prompt != nullptr && prompt->is_string() ? plain(prompt->get_string()) : "";
+    const auto known = parts_->names.find(asked);
+    if (known == parts_->names.end())
+      return wrong(
+          fmt::format("prompt: this model draws classes; expected the name of one or a "
+                      "number from 0 to {}",
+                      parts_->network->config().classes - 1));
+    const auto train = static_cast<std::int64_t>(parts_->alphas.size());
+    const auto steps = integer(params, "num_inference_steps", 50);
+    if (steps < 1 || steps > train)
+      return wrong(fmt::format("num_inference_steps: expected 1 to {}", train));
+    const auto count = integer(params, "num_images_per_prompt", 1);
+    if (count < 1 || count > 64) return wrong("num_images_per_prompt: expected 1 to 64");
+    const auto own = parts_->network->config().picture_side();
+    const auto size =
+        plan_size({integer(params, "width", 64), integer(params, "height", 64)}, {{own, own}}, own);
+    if (!size) return fail(size.error());
+    const auto* given = params.if_contains("seed");
+    const auto seed = given != nullptr && given->is_int64()
+                          ? given->get_int64()
+                          : static_cast<std::int64_t>(std::random_device{}());
+    return guarded([&]() -> result<std::unique_ptr<pipelines::run>> {
+      std::vector<at::Generator> generators;
+      for (std::int64_t i = 0; i < count; ++i)
+        generators.push_back(seeded_generator(static_cast<std::uint64_t>(seed + i)));
+      auto times = linspace(static_cast<double>(train - 1), 0, static_cast<int>(steps));
+      for (auto& t : times) t = std::trunc(t);
+      auto noise = draw_noise({count, parts_->network->config().channels, own, own}, generators);
+      return std::make_unique<dit_run>(parts_, std::move(times), std::move(noise), known->second,
+                                       seed, size->wanted);
+    });
+  }
+
+ private:
+  std::shared_ptr<const dit_parts> parts_;
+};
+
+/// The first file of weights in the folder.
+result<fs::path> weights_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const auto ending = entry.path().extension();
+    if (ending == ".safetensors" || ending == ".pth") files.push_back(entry.path());
+  }
+  if (files.empty())
+    return fail(ec::bad_file,
+                fmt::format("{}: expected a .safetensors or .pth file", folder.string()));
+  // Of both forms of the same weights the one without a pickle.
+  return *std::max_element(files.begin(), files.end(), [](const auto& a, const auto& b) {
+    return a.extension() < b.extension();
+  });
+}
+
+}  // namespace
+
+result<std::shared_ptr<pipelines::model>> load_dit_model(const fs::path& folder,
+                                                         const pipelines::device& where) {
+  const auto file = weights_in(folder / "transformer");
+  if (!file) return fail(file.error());
+  return guarded([&]() -> result<std::shared_ptr<pipelines::model>> {
+    auto parts = std::make_shared<dit_parts>();
+    parts->where = where;
+    auto network = load_dit(*file, &parts->bytes);
+    if (!network) return fail(network.error());
+    parts->network = std::move(*network);
+    const auto index_file = folder / "model_index.json";
+    const auto index = read_json_file(index_file);
+    if (!index) return fail(index.error());
+    auto names = read_names(*index, index_file, parts->network->config().classes);
+    if (!names) return fail(names.error());
+    parts->names = std::move(*names);
+    const auto config = read_python_json_file(folder / "scheduler" / "scheduler_config.json");
+    if (!config) return fail(config.error());
+    settings read(*config);
+    parts->alphas = noise_schedule(read, false).alphas_cumprod();
+    if (auto ok = read.check(); !ok) return fail(ok.error());
+    return std::make_shared<dit_model>(std::move(parts));
+  });
+}
+
+}  // namespace lp::engine

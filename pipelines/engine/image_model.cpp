@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/image_model.hpp"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
+#include <boost/json/value.hpp>
+
+#include "pipelines/engine/dit_model.hpp"
+#include "pipelines/engine/guarded.hpp"
+#include "pipelines/engine/image_request.hpp"
+#include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/lora.hpp"
+#include "pipelines/engine/png.hpp"
+#include "pipelines/engine/stable_diffusion.hpp"
+#include "runtime/base/clock.hpp"
+
+namespace lp::engine {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Combinations of LoRA files that a model keeps at hand.
+constexpr std::size_t kept_variants = 4;
+
+/// The 8-bit pixels of a [1, 3, h, w] picture in [0, 1].
+rgb_image to_bytes(const at::Tensor& picture) {
+  const auto bytes =
+      (picture * 255).round().to(at::kByte).squeeze(0).permute({1, 2, 0}).contiguous();
+  rgb_image out{
+      static_cast<std::uint32_t>(bytes.size(1)), static_cast<std::uint32_t>(bytes.size(0)), {}};
+  out.pixels.assign(reinterpret_cast<const char*>(bytes.data_ptr()),
+                    static_cast<std::size_t>(bytes.numel()));
+  return out;
+}
+
+/// Adds the time until it goes out of scope.
+class stopwatch {
+ public:
+  explicit stopwatch(double& sum) : sum_(sum) {}
+  ~stopwatch() { sum_ += to_ms(clock::now() - start_); }
+  stopwatch(const stopwatch&) = delete;
+  stopwatch& operator=(const stopwatch&) = delete;
+
+ private:
+  double& sum_;
+  time_point start_ = clock::now();
+};
+
+/// Denoising steps, then one step a picture for its pixels and its file.
+class image_run final : public pipelines::run {
+ public:
+  image_run(const pipelines::device& where, image_job j, std::unique_ptr<drawing> d, double text_ms)
+      : where_(where), job_(std::move(j)), drawing_(std::move(d)), text_ms_(text_ms) {
+    job_.request.image.reset();
+    job_.request.mask.reset();
+  }
+
+  result<pipelines::progress> step() override {
+    use_threads(where_);
+    if (drawing_->done() < drawing_->total()) {
+      const stopwatch watch(denoise_ms_);
+      if (auto ok = drawing_->step(); !ok) return fail(ok.error());
+    } else if (auto ok = finish_picture(); !ok) {
+      return fail(ok.error());
+    }
+    return here();
+  }
+
+  std::uint64_t batch_key() const override {
+    return drawing_->done() < drawing_->total() ? drawing_->batch_key() : 0;
+  }
+
+  std::vector<result<pipelines::progress>> step_with(
+      std::span<pipelines::run* const> others) override {
+    std::vector<image_run*> all{this};
+    for (auto* other : others) {
+      auto* same = dynamic_cast<image_run*>(other);
+      if (same == nullptr || batch_key() == 0 || same->batch_key() != batch_key())
+        return run::step_with(others);
+      all.push_back(same);
+    }
+    use_threads(where_);
+    std::vector<drawing*> drawings;
+    for (auto* r : all) drawings.push_back(r->drawing_.get());
+    double ms = 0;
+    std::vector<result<void>> outcomes;
+    {
+      const stopwatch watch(ms);
+      outcomes = drawing::step_together(drawings);
+    }
+    std::vector<result<pipelines::progress>> out;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      all[i]->denoise_ms_ += ms;
+      out.push_back(outcomes[i] ? result<pipelines::progress>(all[i]->here())
+                                : fail(outcomes[i].error()));
+    }
+    return out;
+  }
+
+  result<pipelines::media> preview() const override {
+    use_threads(where_);
+    const auto picture = drawing_->preview(0);
+    if (!picture) return fail(picture.error());
+    return guarded([&]() -> result<pipelines::media> {
+      const auto pixels = to_bytes(*picture);
+      auto file = encode_png(pixels);
+      if (!file) return fail(file.error());
+      return pipelines::media{"image/png",  share(std::move(*file)), job_.seed, false, pixels.width,
+                              pixels.height};
+    });
+  }
+
+  result<pipelines::output> finish() override {
+    if (static_cast<std::int64_t>(output_.files.size()) != drawing_->count())
+      return fail(ec::internal, "finish() before the last step()");
+    output_.stages = {{"text", text_ms_},
+                      {"denoise", denoise_ms_},
+                      {"decode", decode_ms_},
+                      {"encode", encode_ms_}};
+    output_.notes = std::move(job_.notes);
+    const auto& size = job_.size.wanted;
+    output_.units =
+        static_cast<double>(size.width * size.height * job_.request.steps * drawing_->count());
+    return std::move(output_);
+  }
+
+ private:
+  pipelines::progress here() const {
+    return {drawing_->done() + static_cast<int>(output_.files.size()),
+            drawing_->total() + static_cast<int>(drawing_->count())};
+  }
+
+  result<void> finish_picture() {
+    const auto i = static_cast<std::int64_t>(output_.files.size());
+    if (i >= drawing_->count()) return fail(ec::internal, "step() after the last");
+    auto pixels = decode(i);
+    if (!pixels) return fail(pixels.error());
+    const stopwatch watch(encode_ms_);
+    auto file = encode_png(*pixels);
+    if (!file) return fail(file.error());
+    output_.files.push_back({"image/png", share(std::move(*file)), job_.seed + i, false,
+                             pixels->width, pixels->height});
+    return {};
+  }
+
+  result<rgb_image> decode(std::int64_t i) {
+    const stopwatch watch(decode_ms_);
+    const auto picture = drawing_->picture(i);
+    if (!picture) return fail(picture.error());
+    return guarded([&]() -> result<rgb_image> {
+      return to_bytes(resize_picture(*picture, job_.size.wanted));
+    });
+  }
+
+  pipelines::device where_;
+  image_job job_;
+  std::unique_ptr<drawing> drawing_;
+  pipelines::output output_;
+  double text_ms_ = 0, denoise_ms_ = 0, decode_ms_ = 0, encode_ms_ = 0;
+};
+
+using pipeline = std::shared_ptr<const stable_diffusion>;
+
+/// Variants of a pipeline with LoRA files, the latest used first.
+class variant_shelf {
+ public:
+  variant_shelf(fs::path folder, pipeline base) : folder_(std::move(folder)), base_(base) {}
+
+  result<pipeline> get(const std::map<std::string, double>& loras,
+                       std::vector<std::string>& notes) {
+    if (loras.empty()) return base_;
+    const std::lock_guard lock(guard_);
+    const auto known =
+        std::find_if(kept_.begin(), kept_.end(), [&](const auto& v) { return v.loras == loras; });
+    if (known != kept_.end()) {
+      std::rotate(kept_.begin(), known, known + 1);
+    } else {
+      auto made = make(loras);
+      if (!made) return fail(made.error());
+      kept_.insert(kept_.begin(), std::move(*made));
+      if (kept_.size() > kept_variants) kept_.pop_back();
+    }
+    const auto& chosen = kept_.front();
+    notes.insert(notes.end(), chosen.notes.begin(), chosen.notes.end());
+    return chosen.made;
+  }
+
+ private:
+  struct variant {
+    std::map<std::string, double> loras;
+    pipeline made;
+    std::vector<std::string> notes;
+  };
+
+  result<variant> make(const std::map<std::string, double>& loras) const {
+    std::vector<std::pair<std::shared_ptr<const lora_file>, double>> files;
+    for (const auto& [name, strength] : loras) {
+      const auto path = find_lora(folder_, name);
+      if (!path) return fail(path.error());
+      auto file = lora_file::open(*path);
+      if (!file) return fail(file.error());
+      files.emplace_back(std::move(*file), strength);
+    }
+    variant out{loras, nullptr, {}};
+    std::vector<std::string> unmatched;
+    auto made = base_->with_loras(files, unmatched);
+    if (!made) return fail(made.error());
+    out.made = std::move(*made);
+    if (!unmatched.empty()) {
+      const auto shown = std::min<std::size_t>(unmatched.size(), 3);
+      out.notes.push_back(fmt::format("loras: {} names fit no layer of this model: {}{}",
+                                      unmatched.size(),
+                                      fmt::join(unmatched.begin(), unmatched.begin() + shown, ", "),
+                                      shown < unmatched.size() ? ", ..." : ""));
+    }
+    return out;
+  }
+
+  fs::path folder_;
+  pipeline base_;
+  std::mutex guard_;
+  std::vector<variant> kept_;
+};
+
+class image_model final : public pipelines::model {
+ public:
+  image_model(image_model_facts facts, const pipelines::device& where, const fs::path& folder,
+              pipeline p)
+      : facts_(std::move(facts)), where_(where), pipeline_(p), shelf_(folder, p) {}
+
+  std::uint64_t bytes() const override { return pipeline_->bytes(); }
+
+  result<pipelines::memory_need> memory_for(const pipelines::job_input& input) const override {
+    const auto job = read_image_job(input, facts_, false);
+    if (!job) return fail(job.error());
+    const auto need = pipeline_->memory_for(job->request);
+    return pipelines::memory_need{need.weights, need.peak};
+  }
+
+  result<std::unique_ptr<pipelines::run>> start(const pipelines::job_input& input) override {
+    use_threads(where_);
+    auto job = guarded([&] { return read_image_job(input, facts_); });
+    if (!job) return fail(job.error());
+    const auto variant = shelf_.get(job->loras, job->notes);
+    if (!variant) return fail(variant.error());
+    double text_ms = 0;
+    result<std::unique_ptr<drawing>> started;
+    {
+      const stopwatch watch(text_ms);
+      started = stable_diffusion::start(*variant, job->request);
+    }
+    if (!started) return fail(started.error());
+    return std::make_unique<image_run>(where_, std::move(*job), std::move(*started), text_ms);
+  }
+
+ private:
+  image_model_facts facts_;
+  pipelines::device where_;
+  pipeline pipeline_;
+  variant_shelf shelf_;
+};
+
+/// Pipelines in use, so that a folder loaded for a second purpose costs nothing.
+class loaded_pipelines {
+ public:
+  result<pipeline> get(const fs::path& folder, const stable_diffusion_options& options) {
+    std::error_code ignored;
+    const auto index = fs::is_regular_file(folder, ignored) ? folder : folder / "model_index.json";
+    const auto key = fmt::format("{} {} {}", fs::weakly_canonical(folder, ignored).string(),
+                                 fs::last_write_time(index, ignored).time_since_epoch().count(),
+                                 options.device.str());
+    {
+      const std::lock_guard lock(guard_);
+      if (auto there = known_[key].lock()) return there;
+    }
+    auto made = stable_diffusion::load(folder, options);
+    if (!made) return made;
+    const std::lock_guard lock(guard_);
+    std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+    known_[key] = *made;
+    return made;
+  }
+
+ private:
+  std::mutex guard_;
+  std::map<std::string, std::weak_ptr<const stable_diffusion>> known_;
+};
+
+/// Of the class DiTPipeline; what is wrong with a folder is told by its loader.
+bool is_dit(const fs::path& folder) {
+  const auto index = read_json_file(folder / "model_index.json");
+  const auto* name = index ? index->if_contains("_class_name") : nullptr;
+  return name != nullptr && name->is_string() && name->get_string() == "DiTPipeline";
+}
+
+}  // namespace
+
+void use_threads(const pipelines::device& where) {
+  const int all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int wanted = where.threads > 0 ? where.threads : all;
+  // Setting it rebuilds a thread pool, so only where it changes something.
+  if (at::get_num_threads() != wanted) at::set_num_threads(wanted);
+}
+
+result<std::shared_ptr<pipelines::model>> load_image_model(const fs::path& folder,
+                                                           const pipelines::device& where) {
+  static loaded_pipelines loaded;
+  use_threads(where);
+  if (is_dit(folder)) return load_dit_model(folder, where);
+  stable_diffusion_options options;
+  if (where.type == pipelines::device::kind::cuda)
+    options.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(where.index));
+  auto made = loaded.get(folder, options);
+  if (!made) return fail(made.error());
+  image_model_facts facts;
+  auto sizes = read_model_facts(folder, (*made)->scale());
+  if (!sizes) return fail(sizes.error());
+  const auto named = folder.has_filename() ? folder : folder.parent_path();
+  facts.name = named.filename().string();
+  facts.sizes = std::move(*sizes);
+  facts.kind = (*made)->kind();
+  facts.scale = (*made)->scale();
+  facts.two_prompts = (*made)->has_second_prompt();
+  return std::make_shared<image_model>(std::move(facts), where, named, std::move(*made));
+}
+
+}  // namespace lp::engine

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Checkpoints that PyTorch wrote (.ckpt, .pth, .pt, .bin): a ZIP archive with a pickle that names
+// tensors and one stored entry for each tensor's bytes. Pickles are programs; this reader knows the
+// instructions that build data and runs nothing: what a pickle wants called is either a tensor's
+// maker that is understood here, or a dead value.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipelines/engine/checkpoint.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::engine {
+
+/// A tensor as a pickle describes it.
+struct pickled_tensor {
+  std::string storage_type;       ///< "FloatStorage"
+  std::string storage_key;        ///< the archive's entry is "data/" + key
+  std::int64_t storage_size = 0;  ///< elements
+  std::int64_t offset = 0;        ///< elements
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> stride;
+};
+
+/// The tensors of a pickle by their path in nested dictionaries, "a.b.c"; a dictionary
+/// "state_dict", "params_ema" or "params" at the top stands for the whole. ec::bad_file says what
+/// is wrong: malformed, truncated, too large, or a call of something that could do harm, which it
+/// names.
+result<std::map<std::string, pickled_tensor>> read_pickle(std::string_view pickle);
+
+/// The tensors of a file as torch.save() writes it since PyTorch 1.6. Opening reads the pickle
+/// alone; tensors lie in the mapped file.
+result<stored_tensors> open_pickle(const std::filesystem::path& file);
+
+}  // namespace lp::engine

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// The ZIP archive round a pickle (PKWARE's APPNOTE.TXT; entries are stored, not compressed) and the
+// tensors in it.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <ATen/ops/from_blob.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pipelines/engine/pickle.hpp"
+
+namespace lp::engine {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t most_pickle_bytes = std::size_t{256} << 20;
+
+/// A file in memory, copy on write.
+class mapped_file {
+ public:
+  static result<std::shared_ptr<mapped_file>> open(const fs::path& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat info {};
+    if (fd < 0 || ::fstat(fd, &info) != 0 || info.st_size <= 0) {
+      if (fd >= 0) ::close(fd);
+      return fail(ec::bad_file, fmt::format("{}: cannot be read", path.string()));
+    }
+    const auto size = static_cast<std::size_t>(info.st_size);
+    auto* const start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    ::posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+    ::close(fd);
+    if (start == MAP_FAILED)
+      return fail(ec::bad_file, fmt::format("{}: cannot be mapped", path.string()));
+    return std::shared_ptr<mapped_file>(new mapped_file(static_cast<char*>(start), size));
+  }
+  ~mapped_file() { ::munmap(start_, size_); }
+  mapped_file(const mapped_file&) = delete;
+  mapped_file& operator=(const mapped_file&) = delete;
+
+  char* data() const { return start_; }
+  std::string_view all() const { return {start_, size_}; }
+
+ private:
+  mapped_file(char* start, std::size_t size) : start_(start), size_(size) {}
+  char* start_;
+  std::size_t size_;
+};
+
+struct entry {
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;
+};
+using entries = std::map<std::string, entry, std::less<>>;
+
+/// Bounded little-endian reading; anything beyond the end is 0 and spoils the reader.
+struct reader {
+  std::string_view bytes;
+  bool good = true;
+
+  std::uint64_t at(std::uint64_t place, std::size_t width) {
+    if (place > bytes.size() || width > bytes.size() - place) {
+      good = false;
+      return 0;
+    }
+    std::uint64_t out = 0;
+    for (std::size_t i = width; i-- > 0;)
+      out = out << 8 | static_cast<unsigned char>(bytes[place + i]);
+    return out;
+  }
+};
+
+/// Where the list of entries begins and how many they are.
+bool find_directory(reader& in, std::uint64_t& begin, std::uint64_t& count) {
+  constexpr std::string_view end_mark("PK\x05\x06", 4);
+  const auto end = in.bytes.rfind(end_mark);
+  if (end == in.bytes.npos) return false;
+  count = in.at(end + 10, 2);
+  begin = in.at(end + 16, 4);
+  if (begin != 0xffffffff && count != 0xffff) return in.good;
+  if (end < 20 || in.at(end - 20, 4) != 0x07064b50) return false;
+  const auto large = in.at(end - 20 + 8, 8);
+  if (in.at(large, 4) != 0x06064b50) return false;
+  count = in.at(large + 32, 8);
+  begin = in.at(large + 48, 8);
+  return in.good;
+}
+
+/// Sizes and places beyond 32 bits lie in an extra field, in this order, only those that need it.
+void read_wide(reader& in, std::uint64_t extra, std::uint64_t length, std::uint64_t& size,
+               std::uint64_t& packed, std::uint64_t& place) {
+  for (auto at = extra; at + 4 <= extra + length;) {
+    const auto id = in.at(at, 2);
+    const auto bytes = in.at(at + 2, 2);
+    auto next = at + 4;
+    if (id == 1) {
+      for (auto* v : {&size, &packed, &place}) {
+        if (*v != 0xffffffff) continue;
+        *v = in.at(next, 8);
+        next += 8;
+      }
+      return;
+    }
+    at += 4 + bytes;
+  }
+}
+
+result<entries> read_directory(std::string_view file, const std::string& name) {
+  const auto bad = [&](std::string_view why) {
+    return fail(ec::bad_file, fmt::format("{}: {}", name, why));
+  };
+  reader in{file};
+  std::uint64_t at = 0, count = 0;
+  if (!find_directory(in, at, count))
+    return bad(
+        "expected a ZIP archive as torch.save() writes it (files older than PyTorch 1.6 "
+        "have another form; save them again)");
+  entries out;
+  for (std::uint64_t i = 0; i < count && in.good; ++i) {
+    if (in.at(at, 4) != 0x02014b50) return bad("its list of entries is damaged");
+    const auto method = in.at(at + 10, 2);
+    auto packed = in.at(at + 20, 4), size = in.at(at + 24, 4), place = in.at(at + 42, 4);
+    const auto name_length = in.at(at + 28, 2), extra_length = in.at(at + 30, 2);
+    if (!in.good || at + 46 + name_length > file.size()) break;
+    const auto entry_name = file.substr(at + 46, name_length);
+    read_wide(in, at + 46 + name_length, extra_length, size, packed, place);
+    const auto begin = place + 30 + in.at(place + 26, 2) + in.at(place + 28, 2);
+    if (method != 0) return bad(fmt::format("entry {} is compressed", entry_name));
+    if (in.at(place, 4) != 0x04034b50 || begin > file.size() || size > file.size() - begin)
+      return bad(fmt::format("entry {} lies outside the file", entry_name));
+    // The first folder is the archive's name, which means nothing.
+    out[std::string(entry_name.substr(entry_name.find('/') + 1))] = {begin, size};
+    at += 46 + name_length + extra_length + in.at(at + 32, 2);
+  }
+  if (!in.good) return bad("its list of entries is cut off");
+  return out;
+}
+
+struct storage_type {
+  std::string_view name;
+  std::string_view dtype;
+  at::ScalarType type;
+};
+constexpr std::array<storage_type, 10> storage_types = {{
+    {"FloatStorage", "F32", at::kFloat},
+    {"HalfStorage", "F16", at::kHalf},
+    {"BFloat16Storage", "BF16", at::kBFloat16},
+    {"DoubleStorage", "F64", at::kDouble},
+    {"LongStorage", "I64", at::kLong},
+    {"IntStorage", "I32", at::kInt},
+    {"ShortStorage", "I16", at::kShort},
+    {"CharStorage", "I8", at::kChar},
+    {"ByteStorage", "U8", at::kByte},
+    {"BoolStorage", "BOOL", at::kBool},
+}};
+
+/// One past the last element that the tensor touches; -1 where the description is nonsense.
+std::int64_t reach(const pickled_tensor& t) {
+  if (t.shape.size() != t.stride.size() || t.offset < 0) return -1;
+  std::int64_t last = t.offset;
+  bool empty = false;
+  for (std::size_t d = 0; d < t.shape.size(); ++d) {
+    if (t.shape[d] < 0 || t.stride[d] < 0) return -1;
+    if (t.shape[d] == 0) empty = true;
+    std::int64_t step = 0;
+    if (__builtin_mul_overflow(std::max<std::int64_t>(t.shape[d] - 1, 0), t.stride[d], &step) ||
+        __builtin_add_overflow(last, step, &last))
+      return -1;
+  }
+  return empty ? t.offset : last + 1;
+}
+
+at::Tensor view(const std::shared_ptr<mapped_file>& file, const pickled_tensor& t,
+                std::uint64_t begin, at::ScalarType type) {
+  auto* const start = file->data() + begin;
+  const auto width = at::elementSize(type);
+  auto* const first = start + static_cast<std::uint64_t>(t.offset) * width;
+  const auto options = at::TensorOptions(type);
+  if (reinterpret_cast<std::uintptr_t>(start) % width != 0) {
+    auto copy =
+        std::make_shared<std::string>(first, static_cast<std::size_t>(reach(t) - t.offset) * width);
+    return at::from_blob(
+               copy->data(), t.shape, t.stride, [copy](void*) {}, options)
+        .clone();
+  }
+  return at::from_blob(
+      first, t.shape, t.stride, [file](void*) {}, options);
+}
+
+}  // namespace
+
+result<stored_tensors> open_pickle(const fs::path& path) {
+  const auto file = mapped_file::open(path);
+  if (!file) return fail(file.error());
+  const auto listed = read_directory((*file)->all(), path.string());
+  if (!listed) return fail(listed.error());
+  const auto bad = [&](const std::string& why) {
+    return fail(ec::bad_file, fmt::format("{}: {}", path.string(), why));
+  };
+  const auto pickle = listed->find("data.pkl");
+  if (pickle == listed->end() || pickle->second.size > most_pickle_bytes)
+    return bad("expected an entry data.pkl of at most 256 MiB");
+  const auto tensors =
+      read_pickle((*file)->all().substr(pickle->second.begin, pickle->second.size));
+  if (!tensors) return bad(tensors.error().message);
+  stored_tensors out;
+  for (const auto& [name, t] : *tensors) {
+    const auto type = std::find_if(storage_types.begin(), storage_types.end(),
+                                   [&](const auto& s) { return s.name == t.storage_type; });
+    const auto data = listed->find("data/" + t.storage_key);
+    if (type == storage_types.end()) return bad(name + ": unknown type " + t.storage_type);
+    const auto elements =
+        data == listed->end()
+            ? 0
+            : static_cast<std::int64_t>(data->second.size / at::elementSize(type->type));
+    const auto needed = reach(t);
+    if (needed < 0 || needed > elements || t.storage_size > elements)
+      return bad(fmt::format("{}: its bytes do not lie in the archive", name));
+    out[name] = {
+        std::string(type->dtype), t.shape,
+        [file = *file, t = t, begin = data->second.begin,
+         scalar = type->type]() -> result<at::Tensor> { return view(file, t, begin, scalar); }};
+  }
+  return out;
+}
+
+}  // namespace lp::engine

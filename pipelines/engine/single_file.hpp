@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Checkpoints of a whole pipeline in one file, named as the original Stable Diffusion code names
+// them: .safetensors, or .ckpt and .pth through pickle.hpp.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipelines/engine/checkpoint.hpp"
+#include "pipelines/engine/stable_diffusion_parts.hpp"
+
+namespace lp::engine {
+
+/// The tensors of the original naming, sorted by component and renamed as in Diffusers folders.
+/// Names of no component (schedules, EMA copies) are dropped.
+struct renamed_checkpoint {
+  stored_tensors unet, vae, text, text_2;
+};
+renamed_checkpoint rename_original(const stored_tensors& original);
+
+/// "down_blocks.0.resnets.0.conv1.weight" for "input_blocks.1.0.in_layers.2.weight"; empty for what
+/// is no name of a UNet. `blocks` is the number of residual blocks a level.
+std::string diffusers_unet_name(const std::string& original, int blocks = 2);
+/// The same for the part behind "first_stage_model.", for four levels of two blocks.
+std::string diffusers_vae_name(const std::string& original, std::size_t levels = 4);
+
+/// Loads a pipeline from the file: SD 1.x, 2.x, SDXL and inpainting networks, told apart by their
+/// shapes. The words of the tokenizer are taken from a folder "tokenizer" beside the file. SD 2.x
+/// with 768 pixels predicts v, which no file says: a name with "768" or "-v" means it, or a file of
+/// the same name ending in .json with {"prediction_type": "v_prediction"}.
+result<std::unique_ptr<stable_diffusion::parts>> load_single_file(
+    const std::filesystem::path& file, const stable_diffusion_options& options);
+
+}  // namespace lp::engine
