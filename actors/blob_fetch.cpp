@@ -16,7 +16,7 @@ constexpr unsigned parts_under_way = 4;
 struct fetch_state : state_base {
   static inline const char* name = "blob_fetch";
   orchestrator_actor from;
-  std::string blob;
+  wire::ChunkRequest what;
   time_point deadline;
   std::optional<chunk_window> window;
   caf::typed_response_promise<std::string> promise;
@@ -38,8 +38,7 @@ void end(self_ptr self, const error& e) {
 void pull(self_ptr self) {
   fetch_state& s = state(self);
   while (const auto part = s.window->next()) {
-    wire::ChunkRequest r;
-    r.set_blob(s.blob);
+    wire::ChunkRequest r = s.what;
     r.set_offset(part->offset);
     r.set_length(part->length);
     request(self, s.from, remaining(s.deadline) + milliseconds(1), read_atom_v,
@@ -52,18 +51,19 @@ void pull(self_ptr self) {
               if (window.complete()) return end(self, {});
               pull(self);
             },
-            [self](const caf::error& e) { end(self, from_caf(e, "reading the result")); });
+            [self](const caf::error& e) { end(self, from_caf(e, "reading a large file")); });
   }
 }
 
 }  // namespace
 
 blob_fetch_actor spawn_blob_fetch(caf::actor_system& system, orchestrator_actor from,
-                                  std::string blob, std::uint64_t size, time_point deadline) {
+                                  wire::ChunkRequest what, std::uint64_t size,
+                                  time_point deadline) {
   return system.spawn([=](self_ptr self) -> blob_fetch_actor::behavior_type {
     fetch_state& s = state(self);
     s.from = from;
-    s.blob = blob;
+    s.what = what;
     s.deadline = deadline;
     s.window.emplace(size, chunk_bytes, parts_under_way);
     return {[self](read_atom) -> caf::result<std::string> {

@@ -10,6 +10,7 @@
 
 #include "actors/blob_fetch.hpp"
 #include "actors/errors.hpp"
+#include "actors/input_packing.hpp"
 #include "actors/selection.hpp"
 #include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"
@@ -83,7 +84,9 @@ void fetch(self_ptr self, const std::string& id, unsigned attempt, int index) {
   gateway_state& s = state(self);
   gateway_job& job = s.jobs.at(id);
   const wire::Media& file = job.result.media(index);
-  const auto fetcher = spawn_blob_fetch(self->system(), s.handles.at(job.node), file.blob(),
+  wire::ChunkRequest what;
+  what.set_blob(file.blob());
+  const auto fetcher = spawn_blob_fetch(self->system(), s.handles.at(job.node), std::move(what),
                                         file.size(), job.what->deadline);
   ++job.fetching;
   request(self, fetcher, remaining(job.what->deadline) + answer_margin, read_atom_v)
@@ -160,7 +163,16 @@ void submit(self_ptr self, const submission_ptr& what) {
   }
   const std::string id = what->request.id();
   s.jobs[id].what = what;
+  pack_inputs(what->files, what->request);
   try_next(self, id);
+}
+
+caf::result<chunk> read(self_ptr self, const wire::ChunkRequest& r) {
+  const gateway_job* job = job_of_sender(self, r.job());
+  if (job == nullptr) return to_caf({ec::gone, "the job is not there any more", {}});
+  auto part = read_input(r, job->what->files);
+  if (!part) return to_caf(part.error());
+  return chunk(std::move(*part));
 }
 
 void cancel(self_ptr self, const std::string& id) {
@@ -213,6 +225,7 @@ gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) 
             refused(self, f->id(), job->attempt, wire::from_wire(f->error()));
           }
         },
+        [self](read_atom, const chunk_request& r) { return read(self, r.value); },
         [self](caf::tick_atom) { expire(self); },
         [self](peer_up_atom, const announcement& a, const caf::strong_actor_ptr& handle) {
           state(self).handles.insert_or_assign(a->node(),

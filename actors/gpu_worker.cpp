@@ -8,12 +8,16 @@
 #include <fmt/core.h>
 #include <boost/json/parse.hpp>
 
+#include "actors/blob_fetch.hpp"
 #include "actors/errors.hpp"
+#include "actors/input_packing.hpp"
 #include "actors/model_cache.hpp"
+#include "actors/model_source.hpp"
 #include "actors/network_backend.hpp"
 #include "actors/result_packing.hpp"
 #include "actors/run_queue.hpp"
 #include "net/media_store.hpp"
+#include "pipelines/decode_pictures.hpp"
 #include "pipelines/description.hpp"
 #include "runtime/base/log.hpp"
 
@@ -24,8 +28,11 @@ namespace {
 // Results that nobody pulled are dropped after this time.
 constexpr std::chrono::minutes blob_life{5};
 constexpr std::uint64_t blob_budget = 1ULL << 30;
-// Loads are not bound to the job that asked first: the next one profits from them.
-constexpr std::chrono::minutes warm_up_timeout{30};
+// A gateway bounds its requests; this guards against one that does not.
+constexpr std::uint64_t longest_input = 1ULL << 30;
+// Loads are not bound to the job that asked first: the next one profits from them. How long one may
+// take is the cache's to say; this is beyond any of that.
+constexpr std::chrono::minutes warm_up_timeout{24 * 60};
 
 struct active_job {
   wire::JobRequest request;
@@ -34,12 +41,15 @@ struct active_job {
   double load_ms = 0;
   orchestrator_actor client;  ///< who gets the result
   model_lease lease;
+  int fetching = 0;  ///< files still being pulled
+  bool check_safety = false;
 };
 
 struct worker_state_t : state_base {
   static inline const char* name = "gpu_worker";
   gpu_worker_options options;
   model_cache_actor cache;
+  std::shared_ptr<model_source> source;
   caf::actor link;
   orchestrator_actor orchestrator;
   run_queue runs;
@@ -94,11 +104,18 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
   if (it == s.jobs.end()) return;
   active_job job = std::move(it->second);
   s.jobs.erase(it);
+  const bool checked = outcome && job.check_safety && s.options.safety != nullptr;
+  if (checked) {
+    if (auto ok = pipelines::check_safety(*s.options.safety, *outcome); !ok) {
+      outcome = fail(std::move(ok.error()));
+    }
+  }
   result<wire::JobResult> packed =
       outcome ? pack_result(job.request, std::move(*outcome), {s.options.node, job.load_ms},
                             s.blobs, clock::now())
               : fail(std::move(outcome.error()));
   if (packed) {
+    if (checked) packed->set_checked_by(s.options.safety->name());
     send(self, job.client, done_atom_v, job_result(std::move(*packed)));
   } else {
     send(self, job.client, failed_atom_v, job_failure(make_failure(id, packed.error())));
@@ -106,7 +123,7 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
   if (s.drained && s.jobs.empty()) std::exchange(s.drained, nullptr)->done();
 }
 
-result<std::unique_ptr<pipelines::run>> prepare(const active_job& job) {
+result<std::unique_ptr<pipelines::run>> prepare(active_job& job) {
   boost::system::error_code bad;
   boost::json::value params = boost::json::parse(job.request.params_json(), bad);
   if (bad || !params.is_object()) {
@@ -114,10 +131,14 @@ result<std::unique_ptr<pipelines::run>> prepare(const active_job& job) {
   }
   pipelines::job_input input;
   input.params = std::move(params.as_object());
-  for (const wire::Attachment& a : job.request.attachments()) {
-    input.attachments.push_back({a.field(), a.mime(), share(a.data())});
+  job.check_safety = pipelines::asks_for_check(input.params);
+  for (wire::Attachment& a : *job.request.mutable_attachments()) {
+    input.attachments.push_back({a.field(), a.mime(), share(std::move(*a.mutable_data()))});
   }
+  const pipelines::description* d = pipelines::find(job.request.pipeline());
+  if (d == nullptr) return fail(ec::not_found, "there is no such pipeline");
   try {
+    if (auto ok = pipelines::decode_pictures(*d, input); !ok) return fail(std::move(ok.error()));
     return job.lease->start(input);
   } catch (const std::exception& e) {
     return fail(ec::pipeline_failed, e.what());
@@ -162,6 +183,52 @@ model_lease take_warm(self_ptr self, const std::string& id) {
   return lease;
 }
 
+// Everything the job brings is here: now its model.
+void take_model(self_ptr self, const std::string& id) {
+  worker_state_t& s = state(self);
+  const active_job& job = s.jobs.at(id);
+  const std::string model = job.request.model();
+  if (const model_lease lease = take_warm(self, model)) return begin(self, id, lease);
+  s.last_used = model;
+  request(self, s.cache, remaining(job.deadline) + milliseconds(1), acquire_atom_v, model)
+      .then([self, id](const model_lease& lease) { begin(self, id, lease); },
+            [self, id, model](const caf::error& e) {
+              error why = from_caf(e, "loading the model");
+              const std::string pulled = state(self).source->progress(model);
+              if (!pulled.empty()) {
+                why.message = fmt::format("{} is not here yet: {}; ask again", model, pulled);
+              }
+              finish(self, id, fail(std::move(why)));
+            });
+}
+
+void fetch(self_ptr self, const std::string& id, int index) {
+  active_job& job = state(self).jobs.at(id);
+  wire::ChunkRequest what;
+  what.set_job(id);
+  what.set_input(static_cast<std::uint32_t>(index));
+  const auto fetcher = spawn_blob_fetch(self->system(), job.client, std::move(what),
+                                        job.request.attachments(index).size(), job.deadline);
+  ++job.fetching;
+  request(self, fetcher, remaining(job.deadline) + milliseconds(1), read_atom_v)
+      .then(
+          [self, id, index](std::string& bytes) {
+            const auto it = state(self).jobs.find(id);
+            if (it == state(self).jobs.end()) return;  // cancelled meanwhile
+            it->second.request.mutable_attachments(index)->set_data(std::move(bytes));
+            if (--it->second.fetching == 0) take_model(self, id);
+          },
+          [self, id](const caf::error& e) {
+            finish(self, id, fail(from_caf(e, "reading the job's files")));
+          });
+}
+
+std::uint64_t files_size(const wire::JobRequest& r) {
+  std::uint64_t sum = 0;
+  for (const wire::Attachment& a : r.attachments()) sum += a.size();
+  return sum;
+}
+
 void accept(self_ptr self, job_request& r) {
   worker_state_t& s = state(self);
   const std::string& node = s.options.node;
@@ -174,21 +241,18 @@ void accept(self_ptr self, job_request& r) {
   if (!client) return;
   if (s.draining) return refuse(ec::draining, "is stopping");
   if (s.jobs.size() >= s.options.slots) return refuse(ec::busy, "has no free slot");
+  if (files_size(r.value) > longest_input) return refuse(ec::too_large, "was sent too much");
   const time_point now = clock::now();
   const milliseconds budget{r->budget_ms()};
-  const std::string model = r->model();
   active_job& job = s.jobs[id];
   job.request = std::move(r.value);
   job.started = now;
   job.deadline = now + budget;
   job.client = client;
-  if (const model_lease lease = take_warm(self, model)) return begin(self, id, lease);
-  s.last_used = model;
-  request(self, s.cache, budget, acquire_atom_v, model)
-      .then([self, id](const model_lease& lease) { begin(self, id, lease); },
-            [self, id](const caf::error& e) {
-              finish(self, id, fail(from_caf(e, "loading the model")));
-            });
+  for (int i = 0; i < job.request.attachments_size(); ++i) {
+    if (is_elsewhere(job.request.attachments(i))) fetch(self, id, i);
+  }
+  if (job.fetching == 0) take_model(self, id);
 }
 
 caf::result<chunk> read(self_ptr self, const chunk_request& r) {
@@ -202,18 +266,9 @@ model_cache_actor make_cache(self_ptr self) {
   model_cache_options c;
   c.node = o.node;
   c.budget = o.model_budget;
-  c.load = [entries = o.models, device = o.device](const std::string& id) -> result<model_lease> {
-    for (const pipelines::catalogue_entry& m : entries) {
-      if (m.model == id) return pipelines::find(m.pipeline)->load(m.folder, device);
-    }
-    return fail(ec::not_found, fmt::format("this worker does not offer {}", id));
-  };
-  c.estimate = [entries = o.models](const std::string& id) -> std::uint64_t {
-    for (const pipelines::catalogue_entry& m : entries) {
-      if (m.model == id) return pipelines::weight_bytes(m.folder);
-    }
-    return 0;
-  };
+  const auto source = state(self).source = std::make_shared<model_source>(o.models, o.device);
+  c.load = [source](const std::string& id) { return source->load(id); };
+  c.estimate = [source](const std::string& id) { return source->estimate(id); };
   return spawn_model_cache(self->system(), own_handle(self), std::move(c));
 }
 

@@ -24,6 +24,8 @@ struct cache_state : state_base {
   gpu_worker_actor owner;
   model_shelf shelf{0};
   std::map<std::string, std::vector<promise>> waiting;
+  std::map<std::string, std::uint64_t> loading;  ///< the number of the load under way
+  std::uint64_t loads = 0;
 };
 
 using self_ptr = model_cache_actor::stateful_pointer<cache_state>;
@@ -62,6 +64,19 @@ void start_load(self_ptr self, const std::string& id) {
   });
 }
 
+// The loader cannot be stopped, but nobody waits for it any longer.
+void expire_load(self_ptr self, const std::string& id, std::uint64_t number) {
+  cache_state& s = state(self);
+  const auto it = s.loading.find(id);
+  if (it == s.loading.end() || it->second != number) return;
+  const error late{ec::load_failed,
+                   fmt::format("{} has not loaded within {} s, which its size allows for", id,
+                               load_timeout(s.options.estimate(id)).count() / 1000),
+                   {}};
+  log::error("model_cache", "{}: {}", s.options.node, late.message);
+  for (promise& p : std::exchange(s.waiting[id], {})) p.deliver(to_caf(late));
+}
+
 caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   cache_state& s = state(self);
   auto decision = s.shelf.acquire(id, s.options.estimate(id));
@@ -75,6 +90,8 @@ caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   s.waiting[id].push_back(p);
   if (decision->what == next::load) {
     start_load(self, id);
+    s.loading[id] = ++s.loads;
+    self->delayed_send(self, load_timeout(s.options.estimate(id)), late_atom_v, id, s.loads);
     if (!decision->evicted.empty()) tell_owner(self);
   }
   return p;
@@ -83,6 +100,7 @@ caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
 void finish_load(self_ptr self, const std::string& id, const model_lease& model,
                  const std::string& reason) {
   cache_state& s = state(self);
+  s.loading.erase(id);
   std::vector<promise> waiting = std::move(s.waiting[id]);
   s.waiting.erase(id);
   if (!model) {
@@ -112,6 +130,9 @@ model_cache_actor spawn_model_cache(caf::actor_system& system, caf::strong_actor
     return {
         [self](acquire_atom, const std::string& id) { return acquire(self, id); },
         [self](used_atom, const std::string& id) { state(self).shelf.used(id); },
+        [self](late_atom, const std::string& id, std::uint64_t number) {
+          expire_load(self, id, number);
+        },
         [self](loaded_atom, const std::string& id, const model_lease& model,
                const std::string& reason) { finish_load(self, id, model, reason); },
     };

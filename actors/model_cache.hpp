@@ -6,9 +6,16 @@
 #include <string>
 
 #include "actors/protocol.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lp::actors {
+
+/// How long a load may take: a minute, and the time for its bytes from a slow disk (20 MB/s).
+inline milliseconds load_timeout(std::uint64_t bytes) {
+  constexpr std::uint64_t slow_bytes_a_ms = 20'000;
+  return milliseconds(60'000 + bytes / slow_bytes_a_ms);
+}
 
 struct model_cache_options {
   std::string node;          ///< for log lines
@@ -21,7 +28,8 @@ struct model_cache_options {
 
 /// Spawns a worker's cache: one load a model however many ask, on threads of their own; a model
 /// in use is never dropped, the others are kept within the budget. `owner` is told the warm models
-/// whenever their set changes and may use them without asking.
+/// whenever their set changes and may use them without asking. A load that takes longer than
+/// load_timeout() is told as failed to those who wait; its model is kept if it comes all the same.
 model_cache_actor spawn_model_cache(caf::actor_system& system, caf::strong_actor_ptr owner,
                                     model_cache_options options);
 

@@ -203,20 +203,30 @@ void run(self_ptr self, job_request& r) {
   announce_soon(self);
 }
 
-// "worker-1/0123...": the worker's name leads to who holds the bytes.
-caf::result<chunk> read(self_ptr self, const chunk_request& r) {
-  const std::string name = r->blob().substr(0, r->blob().find('/'));
-  const auto it = state(self).workers.find(name);
-  if (it == state(self).workers.end()) {
-    return to_caf({ec::gone, fmt::format("worker {} went away with the result", name), {}});
-  }
+template <class Holder>
+caf::result<chunk> relay(self_ptr self, const Holder& holder, const chunk_request& r) {
   auto promise = self->make_response_promise<chunk>();
-  request(self, it->second, chunk_timeout, read_atom_v, r)
+  request(self, holder, chunk_timeout, read_atom_v, r)
       .then([promise](chunk& c) mutable { promise.deliver(std::move(c)); },
             [promise](const caf::error& e) mutable {
-              promise.deliver(to_caf(from_caf(e, "reading the result")));
+              promise.deliver(to_caf(from_caf(e, "reading a large file")));
             });
   return promise;
+}
+
+// A job's files are at its gateway. Of a result "worker-1/0123..." the worker's name leads to who
+// holds the bytes.
+caf::result<chunk> read(self_ptr self, const chunk_request& r) {
+  orchestrator_state& s = state(self);
+  if (!r->job().empty()) {
+    const auto job = s.jobs.find(r->job());
+    if (job != s.jobs.end()) return relay(self, job->second.client, r);
+    return to_caf({ec::gone, "the job has ended", {}});
+  }
+  const std::string name = r->blob().substr(0, r->blob().find('/'));
+  const auto it = s.workers.find(name);
+  if (it != s.workers.end()) return relay(self, it->second, r);
+  return to_caf({ec::gone, fmt::format("worker {} went away with the result", name), {}});
 }
 
 caf::result<hello> greet(self_ptr self, const hello& theirs) {

@@ -13,6 +13,7 @@
 #include "actors/caf_compat.hpp"
 #include "actors/wire_body.hpp"
 #include "net/wire/cluster.pb.h"
+#include "runtime/base/bytes.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 
@@ -34,10 +35,22 @@ using job_failure = body<wire::JobFailure>;
 using chunk_request = body<wire::ChunkRequest>;
 using chunk = body<wire::Chunk>;
 
+/// A file of a job: a span of the request's body, which is copied only to travel.
+struct input_file {
+  std::string field;  ///< the parameter it belongs to
+  std::string mime;   ///< as the client said
+  shared_bytes body;
+  std::size_t offset = 0;
+  std::size_t size = 0;
+
+  std::string_view bytes() const { return std::string_view(*body).substr(offset, size); }
+};
+
 /// A job as the HTTP side hands it to the gateway of its own node. `done` is called exactly once,
 /// from an actor's thread, and must not block.
 struct submission {
   wire::JobRequest request;
+  std::vector<input_file> files;
   time_point deadline;
   std::function<void(result<wire::JobResult>)> done;
 };
@@ -109,6 +122,7 @@ CAF_ADD_ATOM(lp_actors, lp::actors, acquire_atom, "acquire")
 CAF_ADD_ATOM(lp_actors, lp::actors, used_atom, "used")
 CAF_ADD_ATOM(lp_actors, lp::actors, loaded_atom, "loaded")
 CAF_ADD_ATOM(lp_actors, lp::actors, warm_atom, "warm")
+CAF_ADD_ATOM(lp_actors, lp::actors, late_atom, "late")
 
 CAF_END_TYPE_ID_BLOCK(lp_actors)
 
@@ -131,7 +145,7 @@ using orchestrator_actor = typed_actor<
     void(done_atom, job_result), void(failed_atom, job_failure),
     // The sender no longer wants the job of that id.
     void(cancel_atom, std::string),
-    // Part of a result that is too large for one message.
+    // Part of a result that is too large for one message, or of a job's file, for its worker.
     chunk(read_atom, chunk_request),
     // Takes no more jobs; tells when none is left. Local.
     void(drain_atom, drained_ptr),
@@ -155,6 +169,8 @@ using model_cache_actor = typed_actor<
     model_lease(acquire_atom, std::string),
     // The owner used a warm model without asking.
     void(used_atom, std::string),
+    // To itself: that load should have ended by now.
+    void(late_atom, std::string, std::uint64_t),
     // A load ended well (model, milliseconds) or not (empty, the reason as wire::Error bytes).
     void(loaded_atom, std::string, model_lease, std::string)>;
 
@@ -168,6 +184,8 @@ using gateway_actor = typed_actor<
     void(submit_atom, submission_ptr), void(cancel_atom, std::string),
     // From an orchestrator: how a job ended there.
     void(done_atom, job_result), void(failed_atom, job_failure),
+    // From an orchestrator: part of a file of a job that it has now.
+    chunk(read_atom, chunk_request),
     // To itself: look for jobs whose time is over.
     void(caf::tick_atom),
     // From the directory: an orchestrator's present state, with its handle; or that it went away.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "actors/result_packing.hpp"
 
-#include <algorithm>
-
 #include <fmt/core.h>
 #include <boost/json/serialize.hpp>
+
+#include "actors/input_packing.hpp"
 
 namespace lp::actors {
 
@@ -60,16 +60,7 @@ result<wire::Chunk> read_blob(const wire::ChunkRequest& r, const net::media_stor
                               time_point now) {
   const auto item = blobs.get(r.blob().substr(r.blob().find('/') + 1), now);
   if (!item) return fail(ec::gone, "the result is no longer kept");
-  const std::string& bytes = *item->data;
-  if (r.offset() > bytes.size() || r.length() > chunk_bytes) {
-    return fail(ec::bad_request, "the part asked for lies outside the result");
-  }
-  wire::Chunk c;
-  c.set_offset(r.offset());
-  c.set_total(bytes.size());
-  c.set_data(bytes.data() + r.offset(),
-             std::min<std::size_t>(r.length(), bytes.size() - r.offset()));
-  return c;
+  return cut_chunk(r, *item->data);
 }
 
 }  // namespace lp::actors

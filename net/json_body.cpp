@@ -7,6 +7,8 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/json/stream_parser.hpp>
 
+#include "net/content_type.hpp"
+
 namespace lp::net {
 
 namespace {
@@ -16,34 +18,20 @@ using boost::beast::iequals;
 
 constexpr std::size_t depth_limit = 32;
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 result<void> check_content_type(const request& r) {
-  const std::string* type = find_header(r.headers, "Content-Type");
-  if (!type) return {};
-  std::string_view rest = *type;
-  const std::string_view essence = trim(rest.substr(0, rest.find(';')));
-  if (!iequals(essence, "application/json")) {
+  const std::string* header = find_header(r.headers, "Content-Type");
+  if (!header) return {};
+  const auto type = parse_parametered(*header);
+  if (!type) {
+    return fail(ec::unsupported_media, fmt::format("Content-Type: {}", type.error().message));
+  }
+  if (type->value != "application/json") {
     return fail(ec::unsupported_media,
-                fmt::format("Content-Type must be application/json, not {}", essence));
+                fmt::format("Content-Type must be application/json, not {}", type->value));
   }
-  while (rest.find(';') != std::string_view::npos) {
-    rest.remove_prefix(rest.find(';') + 1);
-    const std::string_view parameter = trim(rest.substr(0, rest.find(';')));
-    const std::size_t equals = parameter.find('=');
-    if (!iequals(parameter.substr(0, equals), "charset")) continue;
-    std::string_view charset = equals == std::string_view::npos ? "" : parameter.substr(equals + 1);
-    if (charset.size() >= 2 && charset.front() == '"' && charset.back() == '"') {
-      charset = charset.substr(1, charset.size() - 2);
-    }
-    if (iequals(charset, "utf-8")) continue;
-    return fail(ec::unsupported_media, fmt::format("JSON must be in utf-8, not {}", charset));
-  }
-  return {};
+  const std::string* charset = type->find("charset");
+  if (!charset || iequals(*charset, "utf-8")) return {};
+  return fail(ec::unsupported_media, fmt::format("JSON must be in utf-8, not {}", *charset));
 }
 
 // "line 2, column 7", counted from 1 in bytes, as editors show it for ASCII.
@@ -57,7 +45,8 @@ std::string position(std::string_view text, std::size_t offset) {
 }  // namespace
 
 result<json::value> parse_json(std::string_view text) {
-  if (trim(text).empty()) return fail(ec::bad_request, "the body is empty, JSON is expected");
+  if (trim_blanks(text).empty())
+    return fail(ec::bad_request, "the body is empty, JSON is expected");
   if (!is_utf8(text)) return fail(ec::bad_request, "the body is not UTF-8");
   json::parse_options options;
   options.max_depth = depth_limit;

@@ -53,6 +53,16 @@ void offer_folder(const fs::path& root, const fs::path& folder, std::vector<cata
   if (!taken) log::info("models", "{}: no pipeline here runs this kind of model", folder.string());
 }
 
+void offer_hub_model(const fs::path& root, const std::string& id,
+                     std::vector<catalogue_entry>& out) {
+  const bool here =
+      std::any_of(out.begin(), out.end(), [&](const auto& entry) { return entry.model == id; });
+  if (here) return;
+  for (const description& d : all()) {
+    if (d.needs_model) out.push_back({d.name, id, root / id, false, root});
+  }
+}
+
 // Marks what an empty model_id of that pipeline means.
 result<void> choose_default(std::vector<catalogue_entry>& entries, const description& d,
                             const std::map<std::string, std::string>& defaults) {
@@ -70,8 +80,9 @@ result<void> choose_default(std::vector<catalogue_entry>& entries, const descrip
 
 }  // namespace
 
-result<std::vector<catalogue_entry>> scan_models(
-    const fs::path& models_dir, const std::map<std::string, std::string>& defaults) {
+result<std::vector<catalogue_entry>> scan_models(const fs::path& models_dir,
+                                                 const std::map<std::string, std::string>& defaults,
+                                                 const std::vector<std::string>& hub_models) {
   for (const auto& [pipeline, model] : defaults) {
     if (find(pipeline) != nullptr) continue;
     return fail(ec::bad_config,
@@ -91,6 +102,7 @@ result<std::vector<catalogue_entry>> scan_models(
     std::vector<fs::path> way;
     collect(models_dir, way, folders);
     for (const fs::path& folder : folders) offer_folder(models_dir, folder, entries);
+    for (const std::string& id : hub_models) offer_hub_model(models_dir, id, entries);
   }
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::tie(a.pipeline, a.model) < std::tie(b.pipeline, b.model);

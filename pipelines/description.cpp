@@ -16,6 +16,13 @@ std::vector<description>& registry() {
 
 }  // namespace
 
+const parameter* description::find(std::string_view parameter_name) const {
+  for (const parameter& p : parameters) {
+    if (p.name == parameter_name) return &p;
+  }
+  return nullptr;
+}
+
 const std::vector<description>& all() {
   return registry();
 }

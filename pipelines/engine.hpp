@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipelines/device.hpp"
@@ -52,6 +53,15 @@ class engine {
   /// loras (a JSON object from file name to strength, as a string).
   virtual result<std::shared_ptr<model>> load_image_model(const std::filesystem::path& folder,
                                                           const device& where) = 0;
+
+  /// A picture's file as 8-bit RGB, upright, what is transparent laid on white; `field` stays
+  /// empty. Errors as those of decode_image() (pipelines/media/decode.hpp).
+  virtual result<picture> decode_picture(std::string_view file, std::uint64_t max_pixels) = 0;
+
+  /// Writes the tensors of a .safetensors file to another one, floating-point ones as `dtype`:
+  /// "fp32", "fp16" or "bf16".
+  virtual result<void> convert_weights(const std::filesystem::path& from,
+                                       const std::filesystem::path& to, std::string_view dtype) = 0;
 };
 
 /// The torch half, opened by the first call (about half a second), from any thread; ec::internal

@@ -88,6 +88,7 @@ std::vector<parameter> noop_parameters() {
   return {
       {"model_id", kind::string, "Empty or \"noop\".", "", false, {}, 512, {}},
       {"data", kind::string, "Comes back as it is.", "", false, {}, 1 << 20, {}},
+      {"file", kind::file, "Comes back as it is; send it in a form.", {}, false, {}, {}, {}},
       {"file_bytes",
        kind::integer,
        "Size of a file in the answer, in bytes; 0 means none.",
@@ -122,7 +123,7 @@ description noop() {
   d.title = "Noop";
   d.summary = "Gives back its input, to try and to measure a cluster.";
   d.operation_id = "genNoop";
-  d.body = encoding::json;
+  d.body = encoding::either;
   d.result_form = answer::json;
   d.parameters = noop_parameters();
   d.unit = "job";

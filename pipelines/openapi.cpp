@@ -80,6 +80,12 @@ json::value bound(const parameter& p, double value) {
   return static_cast<std::int64_t>(value);
 }
 
+std::string file_help(const file_rules& rules) {
+  if (!rules.picture) return {};
+  return fmt::format(" A PNG, JPEG, WebP or GIF picture of at most {} pixels, {} a side.",
+                     rules.max_pixels, rules.max_side);
+}
+
 json::object parameter_schema(const parameter& p) {
   json::object out;
   switch (p.type) {
@@ -100,7 +106,7 @@ json::object parameter_schema(const parameter& p) {
       break;
   }
   out["title"] = title_of(p.name);
-  out["description"] = p.help;
+  out["description"] = p.help + file_help(p.file);
   if (p.fallback) out["default"] = *p.fallback;
   const bool text = p.type == parameter::kind::string;
   if (p.min) out[text ? "minLength" : "minimum"] = bound(p, *p.min);
@@ -155,8 +161,25 @@ json::object media_parameter() {
           {"schema", std::move(schema)}};
 }
 
+// What each kind of body looks like; of files also which types are taken.
+json::object request_content(const description& d) {
+  json::object out;
+  if (d.body != encoding::multipart) {
+    out["application/json"] = json::object{{"schema", reference_to(schema_name(d))}};
+  }
+  if (d.body == encoding::json) return out;
+  json::object form{{"schema", reference_to(schema_name(d))}};
+  json::object types;
+  for (const parameter& p : d.parameters) {
+    if (!p.file.picture) continue;
+    types[p.name] = json::object{{"contentType", "image/png, image/jpeg, image/webp, image/gif"}};
+  }
+  if (!types.empty()) form["encoding"] = std::move(types);
+  out["multipart/form-data"] = std::move(form);
+  return out;
+}
+
 json::object pipeline_path(const description& d) {
-  const char* type = d.body == encoding::json ? "application/json" : "multipart/form-data";
   json::object post;
   post["tags"] = json::array{"generate"};
   post["summary"] = d.title;
@@ -165,8 +188,7 @@ json::object pipeline_path(const description& d) {
   if (d.result_form == answer::images || d.result_form == answer::video) {
     post["parameters"] = json::array{media_parameter()};
   }
-  post["requestBody"] =
-      json::object{{"content", content(type, reference_to(schema_name(d)))}, {"required", true}};
+  post["requestBody"] = json::object{{"content", request_content(d)}, {"required", true}};
   post["responses"] = responses(d);
   post["security"] = json::array{json::object{{"HTTPBearer", json::array()}}};
   post["x-speakeasy-name-override"] = method_name(d.name);

@@ -10,6 +10,7 @@
 #include <boost/json/object.hpp>
 
 #include "pipelines/description.hpp"
+#include "pipelines/media/image_header.hpp"
 #include "runtime/base/bytes.hpp"
 
 namespace lp::pipelines {
@@ -239,6 +240,64 @@ checked check(const parameter& p, const json::value& v) {
   return check_string(p, v);
 }
 
+// The file that was given for a parameter, or null.
+const given_file* find_file(std::span<const given_file> files, const std::string& name) {
+  for (const given_file& f : files) {
+    if (f.field == name) return &f;
+  }
+  return nullptr;
+}
+
+// What a picture is, if its header alone says that it will be taken: nothing is decoded before its
+// size is known to be acceptable.
+checked check_picture(const file_rules& rules, std::string_view bytes) {
+  const auto header = read_image_header(bytes);
+  if (!header) {
+    const bool unknown = header.error().code == ec::unsupported_media;
+    return wrong(unknown ? "image_format" : "image_damaged",
+                 "Input should be a PNG, JPEG, WebP or GIF picture: " + header.error().message);
+  }
+  const std::uint32_t width = header->upright_width();
+  const std::uint32_t height = header->upright_height();
+  const bool small = width < rules.min_side || height < rules.min_side;
+  const bool wide = rules.max_side > 0 && (width > rules.max_side || height > rules.max_side);
+  if (small || wide) {
+    return wrong("image_size",
+                 fmt::format("Picture should have sides of {} to {} pixels, not {}x{}",
+                             rules.min_side, rules.max_side, width, height));
+  }
+  if (rules.max_pixels > 0 && header->pixels() > rules.max_pixels) {
+    return wrong("image_size", fmt::format("Picture should have at most {} pixels, not {}x{}",
+                                           rules.max_pixels, width, height));
+  }
+  return json::object{{"format", mime_type(header->format)},
+                      {"width", width},
+                      {"height", height},
+                      {"bytes", bytes.size()}};
+}
+
+checked check_file(const file_rules& rules, std::string_view bytes) {
+  if (rules.bytes > 0 && bytes.size() > rules.bytes) {
+    return wrong("file_too_large", fmt::format("File should have at most {} bytes, not {}",
+                                               rules.bytes, bytes.size()));
+  }
+  if (rules.picture) return check_picture(rules, bytes);
+  return json::object{{"bytes", bytes.size()}};
+}
+
+tl::expected<void, problem> take_file(const parameter& p, std::span<const given_file> files,
+                                      json::object& params) {
+  const given_file* given = find_file(files, p.name);
+  if (given == nullptr) {
+    if (p.required) return wrong("missing", "Field required");
+    return {};
+  }
+  auto facts = check_file(p.file, given->bytes);
+  if (!facts) return tl::unexpected<problem>(std::move(facts.error()));
+  params[p.name] = std::move(*facts);
+  return {};
+}
+
 // Checks one parameter and puts its value, given or default, into `params`.
 tl::expected<void, problem> take(const parameter& p, const json::object& body,
                                  json::object& params) {
@@ -249,7 +308,6 @@ tl::expected<void, problem> take(const parameter& p, const json::object& body,
     if (p.fallback) params[p.name] = *p.fallback;
     return {};
   }
-  if (p.type == parameter::kind::file) return {};
   auto value = check(p, *given);
   if (!value) return tl::unexpected<problem>(std::move(value.error()));
   params[p.name] = std::move(*value);
@@ -258,7 +316,19 @@ tl::expected<void, problem> take(const parameter& p, const json::object& body,
 
 }  // namespace
 
-result<json::object> validate(const description& d, const json::value& body) {
+json::object form_values(const description& d,
+                         std::span<const std::pair<std::string, std::string_view>> fields) {
+  json::object out;
+  for (const auto& [name, text] : fields) {
+    const parameter* p = d.find(name);
+    const bool absent = p != nullptr && text.empty() && p->type != parameter::kind::string;
+    if (!absent) out[name] = json::string(text);
+  }
+  return out;
+}
+
+result<json::object> validate(const description& d, const json::value& body,
+                              std::span<const given_file> files) {
   error bad{ec::invalid_parameters, {}, {}};
   const json::object* given = body.if_object();
   if (given == nullptr) {
@@ -270,7 +340,8 @@ result<json::object> validate(const description& d, const json::value& body) {
   }
   json::object params;
   for (const parameter& p : d.parameters) {
-    auto taken = take(p, *given, params);
+    const bool file = p.type == parameter::kind::file;
+    auto taken = file ? take_file(p, files, params) : take(p, *given, params);
     if (taken) continue;
     bad.fields.push_back(
         {{"body", p.name}, std::move(taken.error().msg), std::move(taken.error().type)});

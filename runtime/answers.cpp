@@ -28,12 +28,14 @@ json::object job_part(const wire::JobResult& r) {
     stages.push_back(json::object{{"name", s.name()}, {"ms", s.ms()}});
   }
   json::array notes(r.notes().begin(), r.notes().end());
-  return {{"id", r.id()},
-          {"model", r.model()},
-          {"route", std::move(route)},
-          {"stages", std::move(stages)},
-          {"units", r.units()},
-          {"notes", std::move(notes)}};
+  return {
+      {"id", r.id()},
+      {"model", r.model()},
+      {"route", std::move(route)},
+      {"stages", std::move(stages)},
+      {"units", r.units()},
+      {"safety_checked_by", r.checked_by().empty() ? json::value() : json::value(r.checked_by())},
+      {"notes", std::move(notes)}};
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include "net/hub_client.hpp"
 #include "runtime/config_reader.hpp"
 
 namespace lp::runtime {
@@ -76,6 +77,19 @@ result<void> read_cluster(reading& r, const toml::table* table) {
   return t.finish();
 }
 
+// A model of a hub has its repository's name as id.
+std::string local_id(const std::string& text) {
+  constexpr std::string_view scheme = "hf://";
+  if (!text.starts_with(scheme)) return text;
+  const auto name = net::parse_hub_name(text);
+  return name ? name->text() : text;
+}
+
+std::vector<std::string> local_ids(std::vector<std::string> texts) {
+  for (std::string& t : texts) t = local_id(t);
+  return texts;
+}
+
 result<void> read_models(reading& r, const toml::table* table) {
   std::map<std::string, std::string> defaults;
   if (table != nullptr) {
@@ -84,18 +98,26 @@ result<void> read_models(reading& r, const toml::table* table) {
     if (!r.out.models_dir.empty() && !std::filesystem::is_directory(r.out.models_dir)) {
       t.mistake("dir", fmt::format("there is no folder {}", r.out.models_dir.string()));
     }
+    for (const std::string& name : t.texts("pull")) {
+      const auto parsed = net::parse_hub_name(name);
+      if (!parsed) t.mistake("pull", parsed.error().message);
+      if (parsed) r.out.hub_models.push_back(parsed->text());
+    }
+    if (!r.out.hub_models.empty() && r.out.models_dir.empty()) {
+      t.mistake("dir", "must name the folder that models are pulled into");
+    }
     if (const toml::table* d = t.table("default")) {
       table_reader x = r.table(*d, "[models.default]");
       for (const auto& [key, value] : *d) {
         const std::string pipeline(key.str());
         if (pipelines::find(pipeline) == nullptr) x.mistake(pipeline, "is no pipeline");
-        defaults[pipeline] = x.required_text(pipeline);
+        defaults[pipeline] = local_id(x.required_text(pipeline));
       }
       if (auto ok = x.finish(); !ok) return ok;
     }
     if (auto ok = t.finish(); !ok) return ok;
   }
-  auto found = pipelines::scan_models(r.out.models_dir, defaults);
+  auto found = pipelines::scan_models(r.out.models_dir, defaults, r.out.hub_models);
   if (!found) {
     const auto line = table == nullptr ? 1 : table->source().begin.line;
     return fail(ec::bad_config,
@@ -170,10 +192,11 @@ result<void> read_worker(reading& r, const toml::table& table) {
   } else {
     t.mistake("device", d.error().message);
   }
-  w.models = t.texts("models");
-  w.warm = t.texts("warm");
+  w.models = local_ids(t.texts("models"));
+  w.warm = local_ids(t.texts("warm"));
   w.slots = t.whole("slots", w.slots, 1, 10'000);
   w.memory = t.bytes("memory", w.memory);
+  w.safety = r.resolve(t.text("safety", {}));
   check_models(r, t, w);
   r.out.workers.push_back(std::move(w));
   return t.finish();

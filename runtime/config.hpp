@@ -61,6 +61,7 @@ struct worker_config {
   std::vector<std::string> warm;    ///< loaded at start
   std::uint64_t slots = 1;
   std::uint64_t memory = 8ULL << 30;  ///< bytes for warm models
+  std::filesystem::path safety;       ///< library with a safety classifier; empty: none
 };
 
 struct config {
@@ -69,6 +70,7 @@ struct config {
   milliseconds drain_timeout{20'000};
   tls_config tls;
   std::filesystem::path models_dir;
+  std::vector<std::string> hub_models;                ///< ids; pulled when they are first used
   std::map<std::string, std::string> default_models;  ///< pipeline -> model id
   std::vector<gateway_config> gateways;
   std::vector<orchestrator_config> orchestrators;

@@ -50,7 +50,8 @@ toml::table to_table(const worker_config& w) {
                      {"models", list(w.models)},
                      {"warm", list(w.warm)},
                      {"slots", number(w.slots)},
-                     {"memory", number(w.memory)}};
+                     {"memory", number(w.memory)},
+                     {"safety", w.safety.string()}};
 }
 
 template <class T>
@@ -73,7 +74,8 @@ std::string to_toml(const config& c) {
   for (const auto& m : c.catalogue) {
     if (m.is_default) defaults.insert_or_assign(m.pipeline, m.model);
   }
-  toml::table models{{"dir", c.models_dir.string()}, {"default", defaults}};
+  toml::table models{
+      {"dir", c.models_dir.string()}, {"pull", list(c.hub_models)}, {"default", defaults}};
   const toml::table root{{"log", c.log},
                          {"cluster", cluster},
                          {"models", models},

@@ -8,11 +8,11 @@
 #include <boost/json/serialize.hpp>
 
 #include "net/http_errors.hpp"
-#include "net/json_body.hpp"
 #include "pipelines/openapi.hpp"
 #include "runtime/answers.hpp"
 #include "runtime/base/bytes.hpp"
 #include "runtime/node.hpp"
+#include "runtime/request_body.hpp"
 
 namespace lp::runtime {
 
@@ -82,7 +82,6 @@ http_front::http_front(const gateway_config& g, actors::gateway_actor gateway)
 
 void http_front::add_routes() {
   for (const pipelines::description& d : pipelines::all()) {
-    if (d.body != pipelines::encoding::json) continue;
     router_.add("POST", "/" + d.name, [this, &d](net::request&& r, net::responder reply) {
       run_pipeline(d, std::move(r), std::move(reply));
     });
@@ -116,14 +115,15 @@ void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
                               net::responder reply) {
   const auto refuse = [&](const error& e) { reply.send(net::error_response(e)); };
   if (!authorised(r)) return refuse({ec::unauthorized, "Invalid bearer token.", {}});
-  const auto body = net::parse_json_body(r);
-  if (!body) return refuse(body.error());
-  auto params = pipelines::validate(d, *body);
-  if (!params) return refuse(params.error());
   const auto delivery = delivery_of(r);
   if (!delivery) return refuse(delivery.error());
+  auto given = read_body(d, std::move(r));
+  if (!given) return refuse(given.error());
+  auto params = check(d, *given);
+  if (!params) return refuse(params.error());
 
   auto job = std::make_shared<actors::submission>();
+  job->files = std::move(given->files);
   wire::JobRequest& request = job->request;
   request.set_id(random_hex(8));
   request.set_pipeline(d.name);

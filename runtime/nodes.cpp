@@ -139,6 +139,7 @@ class worker_node : public node {
     }
     o.warm.insert(o.warm.end(), w.warm.begin(), w.warm.end());
     if (auto ok = open_device(computes, o); !ok) return ok;
+    if (auto ok = open_safety(w, computes, o); !ok) return ok;
     worker_ = actors::spawn_gpu_worker(actors_.system(), std::move(o));
     actors_.own(worker_);
     return {};
@@ -155,6 +156,21 @@ class worker_node : public node {
   }
 
  private:
+  result<void> open_safety(const worker_config& w, bool computes, actors::gpu_worker_options& o) {
+    if (w.safety.empty()) {
+      if (computes) {
+        log::warn("node", "worker {}: pictures are not checked: no safety classifier is configured",
+                  name_);
+      }
+      return {};
+    }
+    const auto classifier = pipelines::open_classifier(w.safety);
+    if (!classifier) return fail(classifier.error());
+    o.safety = *classifier;
+    log::info("node", "worker {}: pictures are checked by {}", name_, o.safety->name());
+    return {};
+  }
+
   // Only a worker with models to compute pays for loading the numeric libraries.
   result<void> open_device(bool computes, actors::gpu_worker_options& o) {
     if (!computes) {

@@ -88,6 +88,13 @@ answer gateway_client::post(const std::string& target, const std::string& json) 
   return to_answer(connect().post_json(target, json, clock::now() + patience));
 }
 
+answer gateway_client::post_form(const std::string& target, net::form_writer form) const {
+  const std::string type = form.content_type();
+  const std::string body = std::move(form).finish();
+  return to_answer(
+      connect().send("POST", target, body, {{"Content-Type", type}}, clock::now() + patience));
+}
+
 answer gateway_client::get(const std::string& target) const {
   return to_answer(connect().get(target, clock::now() + patience));
 }

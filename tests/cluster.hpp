@@ -13,6 +13,7 @@
 #include <boost/json/value.hpp>
 
 #include "net/http_client.hpp"
+#include "net/multipart.hpp"
 #include "runtime/cluster.hpp"
 
 namespace lp::testing {
@@ -43,6 +44,7 @@ class gateway_client {
   explicit gateway_client(std::uint16_t port) : port_(port) {}
 
   answer post(const std::string& target, const std::string& json) const;
+  answer post_form(const std::string& target, net::form_writer form) const;
   answer get(const std::string& target) const;
   net::http_client connect() const;
 

@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "pipelines/engine/blas.hpp"
+#include "pipelines/engine/convert_weights.hpp"
 #include "pipelines/engine/cuda/devices.hpp"
 #include "pipelines/engine/image_model.hpp"
+#include "pipelines/media/decode.hpp"
 
 namespace lp::engine {
 
@@ -86,6 +88,18 @@ class torch_engine final : public pipelines::engine {
   result<std::shared_ptr<pipelines::model>> load_image_model(
       const std::filesystem::path& folder, const pipelines::device& where) override {
     return lp::engine::load_image_model(folder, where);
+  }
+
+  result<void> convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
+                               std::string_view dtype) override {
+    return lp::engine::convert_weights(from, to, dtype);
+  }
+
+  result<pipelines::picture> decode_picture(std::string_view file,
+                                            std::uint64_t max_pixels) override {
+    auto image = pipelines::decode_image(file, max_pixels);
+    if (!image) return fail(image.error());
+    return pipelines::picture{{}, image->width, image->height, 3, share(std::move(image->pixels))};
   }
 
  private:

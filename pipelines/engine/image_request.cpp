@@ -272,9 +272,6 @@ class job_reader {
 
   void add_notes() {
     if (out_.size.resizes()) out_.notes.push_back(out_.size.note());
-    const auto* checked = params_.if_contains("safety_check");
-    if (checked != nullptr && checked->is_bool() && checked->get_bool())
-      out_.notes.emplace_back("not checked for safety: this model has no checker");
   }
 
   const pipelines::job_input& input_;

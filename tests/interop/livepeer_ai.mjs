@@ -97,6 +97,21 @@ const tests = {
     assert.match(error.detail.msg, /token/i);
   },
 
+  async 'a file that is no picture is named'() {
+    const image = { fileName: 'photo.png', content: Buffer.from('no picture') };
+    const error = await failure(gateway.generate.imageToImage({ image, prompt: 'x' }));
+    assert.ok(error instanceof errors.HTTPValidationError, String(error));
+    assert.deepEqual(error.detail[0].loc, ['body', 'image']);
+  },
+
+  async 'upscaling without a model for it says so'() {
+    const image = new Blob([(await fetchPicture((await draw(small)).imageResponse.images[0].url))
+      .bytes]);
+    const error = await failure(gateway.generate.upscale({ image, prompt: '' }));
+    assert.ok(error instanceof errors.SDKError || error instanceof errors.HTTPError, String(error));
+    assert.match(error.body ?? JSON.stringify(error.detail), /upscale/);
+  },
+
   async 'a medium that is not there is 404'() {
     const answer = await fetch(`${url}/media/${'0'.repeat(32)}.png`);
     assert.equal(answer.status, 404);

@@ -60,23 +60,23 @@ const std::string png_file =
     "IEND"
     "\xae\x42\x60\x82"s;
 
-TEST(decode_png, gives_the_pixels) {
-  const auto p = decode_png(png_file);
+TEST(decode_picture, gives_the_pixels) {
+  const auto p = decode_picture(png_file);
   ASSERT_TRUE(p) << p.error().message;
   EXPECT_EQ(p->width, 2);
   EXPECT_EQ(p->height, 1);
   EXPECT_EQ(p->rgb, "\xff\x00\x00\x00\xff\x00"s);
 }
 
-TEST(decode_png, anything_else_is_an_error) {
-  EXPECT_FALSE(decode_png(""));
-  EXPECT_FALSE(decode_png("GIF89a"));
+TEST(decode_picture, anything_else_is_an_error) {
+  EXPECT_FALSE(decode_picture(""));
+  EXPECT_FALSE(decode_picture("GIF89a"));
   for (std::size_t length = 0; length < 60; ++length) {
-    EXPECT_FALSE(decode_png(png_file.substr(0, std::min<std::size_t>(length, 41)))) << length;
+    EXPECT_FALSE(decode_picture(png_file.substr(0, std::min<std::size_t>(length, 41)))) << length;
   }
   std::string huge = png_file;
   huge[16] = huge[20] = '\x7f';
-  EXPECT_FALSE(decode_png(huge));
+  EXPECT_FALSE(decode_picture(huge));
 }
 
 }  // namespace

@@ -12,28 +12,25 @@ namespace {
 
 namespace json = boost::json;
 
-const pipelines::description& text_to_image() {
-  return *pipelines::find("text-to-image");
-}
-
-result<json::object> parse(std::vector<std::string> arguments) {
+result<job_body> parse(std::vector<std::string> arguments) {
   CLI::App app;
   given values;
-  add_pipeline(app, text_to_image(), values);
+  const pipelines::description& d = *pipelines::find(arguments.front());
+  add_pipeline(app, d, values);
   std::reverse(arguments.begin(), arguments.end());
   app.parse(std::move(arguments));
-  return body_of(text_to_image(), values);
+  return body_of(d, values);
 }
 
 TEST(options, follow_from_the_description) {
   const auto body = parse({"text-to-image", "--prompt", "a red circle", "--num-inference-steps",
                            "12", "--guidance-scale=3", "--safety-check", "no", "--seed", "7"});
   ASSERT_TRUE(body) << render(body.error());
-  EXPECT_EQ(*body, (json::object{{"prompt", "a red circle"},
-                                 {"num_inference_steps", 12},
-                                 {"guidance_scale", 3.0},
-                                 {"safety_check", false},
-                                 {"seed", 7}}))
+  EXPECT_EQ(body->params, (json::object{{"prompt", "a red circle"},
+                                        {"num_inference_steps", 12},
+                                        {"guidance_scale", 3.0},
+                                        {"safety_check", false},
+                                        {"seed", 7}}))
       << "in their types, and nothing that was not given";
 }
 
@@ -43,7 +40,27 @@ TEST(options, are_checked_before_anything_is_sent) {
   EXPECT_EQ(body.error().fields.size(), 2u);
 }
 
+TEST(options, files_are_read_and_looked_at) {
+  const std::string picture = LP_SOURCE_DIR "/tests/data/images/rgb.png";
+  const auto body = parse({"image-to-image", "--prompt", "x", "--image", picture});
+  ASSERT_TRUE(body) << render(body.error());
+  ASSERT_EQ(body->files.size(), 1U);
+  EXPECT_EQ(body->files[0].field, "image");
+  EXPECT_EQ(body->files[0].name, "rgb.png");
+  EXPECT_EQ(body->files[0].bytes.size(), 129U);
+  EXPECT_FALSE(body->params.contains("image"));
+  EXPECT_EQ(parse({"upscale", "--prompt", "", "--image", "/no/such/file"}).error().code,
+            ec::bad_file);
+  EXPECT_EQ(parse({"upscale", "--prompt", "", "--image", LP_SOURCE_DIR}).error().code,
+            ec::bad_file);
+  EXPECT_EQ(parse({"upscale", "--prompt", "", "--image", LP_SOURCE_DIR "/README.md"})
+                .error()
+                .fields.size(),
+            1U);
+}
+
 TEST(options, what_is_required_must_be_given) {
+  EXPECT_THROW(parse({"image-to-image", "--prompt", "x"}), CLI::RequiredError);
   EXPECT_THROW(parse({"text-to-image", "--width", "64"}), CLI::RequiredError);
   EXPECT_THROW(parse({"text-to-image", "--prompt", "x", "--heigth", "64"}), CLI::ExtrasError);
 }

@@ -78,6 +78,7 @@ class gateway : public testing::Test {
     return out;
   }
 
+  const pipelines::description& text_to_image_ = *pipelines::find("text-to-image");
   std::mutex mutex_;
   net::request seen_;
   unsigned status_ = 200;
@@ -92,7 +93,7 @@ const time_point soon = clock::now() + seconds(120);
 
 TEST_F(gateway, gets_the_parameters_as_json) {
   const auto body =
-      submit(address_, "text-to-image", {{"prompt", "x"}, {"width", 64}}, "tok", soon);
+      submit(address_, text_to_image_, {{{"prompt", "x"}, {"width", 64}}, {}}, "tok", soon);
   ASSERT_TRUE(body) << body.error().message;
   EXPECT_EQ(body->at("job").at("model"), "m");
   EXPECT_EQ(json::parse(seen_.body), (json::object{{"prompt", "x"}, {"width", 64}}));
@@ -106,7 +107,7 @@ TEST_F(gateway, gets_the_parameters_as_json) {
 TEST_F(gateway, refusals_are_told_in_its_words) {
   status_ = 503;
   answer_ = R"({"detail":{"msg":"no node is left"}})";
-  const auto body = submit(address_, "text-to-image", {}, "", soon);
+  const auto body = submit(address_, text_to_image_, {}, "", soon);
   ASSERT_FALSE(body);
   EXPECT_EQ(body.error().code, ec::unavailable);
   EXPECT_THAT(body.error().message, HasSubstr("no node is left"));

@@ -40,11 +40,16 @@ TEST(text_to_image, an_empty_prompt_has_the_references_answer) {
   EXPECT_EQ(missing.error().fields.at(0).type, "missing");
 }
 
-TEST(text_to_image, weights_that_cannot_be_added_are_refused) {
-  EXPECT_TRUE(validate(pipeline(), json::object{{"prompt", "x"}, {"loras", "{}"}}));
-  const auto params = validate(pipeline(), json::object{{"prompt", "x"}, {"loras", "{\"a\":1}"}});
-  ASSERT_FALSE(params);
-  EXPECT_EQ(params.error().code, ec::bad_request);
+TEST(text_to_image, loras_are_an_object_of_numbers) {
+  for (const char* right : {"", "{}", R"({"style": 1, "other": 0.5})"}) {
+    EXPECT_TRUE(validate(pipeline(), json::object{{"prompt", "x"}, {"loras", right}})) << right;
+  }
+  for (const char* wrong : {"style", "[1]", R"({"style": "much"})", "{"}) {
+    const auto params = validate(pipeline(), json::object{{"prompt", "x"}, {"loras", wrong}});
+    ASSERT_FALSE(params) << wrong;
+    EXPECT_EQ(params.error().code, ec::bad_request);
+    EXPECT_NE(params.error().message.find("loras"), std::string::npos);
+  }
 }
 
 TEST(text_to_image, ranges_are_kept) {

@@ -168,9 +168,11 @@ TEST(validate, required_parameters_cannot_be_left_out) {
   EXPECT_EQ(got.error().fields[0].type, "int_type");
   EXPECT_EQ(got.error().fields[1].type, "missing");
   EXPECT_EQ(got.error().fields[1].msg, "Field required");
-  const auto given = validate(d, json::object{{"count", 1}, {"image", "image/png"}});
+  EXPECT_FALSE(validate(d, json::object{{"count", 1}, {"image", "a text"}}));
+  const given_file file{"image", "bytes"};
+  const auto given = validate(d, json::object{{"count", 1}}, {&file, 1});
   ASSERT_TRUE(given);
-  EXPECT_FALSE(given->contains("image")) << "files travel beside the parameters";
+  EXPECT_EQ(given->at("image"), (json::object{{"bytes", 5}}));
 }
 
 TEST(validate, all_wrong_fields_are_told_at_once_in_order) {

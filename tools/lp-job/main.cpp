@@ -83,7 +83,7 @@ result<void> take_file(const options& o, const gateway_address& gateway, const a
   if (!bytes) return fail(bytes.error());
   const fs::path path = numbered(o.out, index);
   if (auto saved = save(path, *bytes); !saved) return saved;
-  auto decoded = decode_png(*bytes);
+  auto decoded = decode_picture(*bytes);
   const std::string size =
       decoded ? fmt::format("{} x {}, ", decoded->width, decoded->height) : std::string();
   line("picture", fmt::format("{} ({}seed {}{})", path.string(), size, file.seed,
@@ -125,11 +125,11 @@ result<void> report(const options& o, const gateway_address& gateway, const json
 result<void> run(const options& o, const pipelines::description& d, const given& values) {
   const auto gateway = parse_url(o.url);
   if (!gateway) return fail(gateway.error());
-  const auto params = body_of(d, values);
-  if (!params) return fail(params.error());
+  const auto job = body_of(d, values);
+  if (!job) return fail(job.error());
   const auto deadline = clock::now() + seconds(o.timeout_s);
   const auto begin = clock::now();
-  const auto body = submit(*gateway, d.name, *params, o.token, deadline);
+  const auto body = submit(*gateway, d, *job, o.token, deadline);
   if (!body) return fail(body.error());
   const double waited = to_ms(clock::now() - begin);
   if (o.raw) {
@@ -137,7 +137,7 @@ result<void> run(const options& o, const pipelines::description& d, const given&
     return {};
   }
   std::vector<picture> pictures;
-  if (auto done = report(o, *gateway, *params, *body, deadline, pictures); !done) return done;
+  if (auto done = report(o, *gateway, job->params, *body, deadline, pictures); !done) return done;
   line("answered", fmt::format("after {:.1f} ms", waited));
   if (o.show == "always" || (o.show == "auto" && ::isatty(STDOUT_FILENO) == 1)) {
     for (const picture& p : pictures) show(p);

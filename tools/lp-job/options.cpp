@@ -2,6 +2,9 @@
 #include "tools/lp-job/options.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -26,11 +29,22 @@ const char* type_name(const pipelines::parameter& p) {
       return "NUMBER";
     case pipelines::parameter::kind::boolean:
       return "BOOL";
-    case pipelines::parameter::kind::string:
     case pipelines::parameter::kind::file:
+      return "FILE";
+    case pipelines::parameter::kind::string:
       break;
   }
   return "TEXT";
+}
+
+result<job_file> read_file(const std::string& field, const std::filesystem::path& path) {
+  std::error_code none;
+  std::ifstream in;
+  if (!std::filesystem::is_directory(path, none)) in.open(path, std::ios::binary);
+  if (!in.is_open()) {
+    return fail(ec::bad_file, fmt::format("{}: {} cannot be read", field, path.string()));
+  }
+  return job_file{field, path.filename().string(), {std::istreambuf_iterator<char>(in), {}}};
 }
 
 std::string help_of(const pipelines::parameter& p) {
@@ -49,7 +63,6 @@ std::string help_of(const pipelines::parameter& p) {
 CLI::App* add_pipeline(CLI::App& app, const pipelines::description& d, given& values) {
   CLI::App* command = app.add_subcommand(d.name, d.summary);
   for (const pipelines::parameter& p : d.parameters) {
-    if (p.type == pipelines::parameter::kind::file) continue;
     const auto keep = [&values, name = p.name](const std::string& text) { values[name] = text; };
     CLI::Option* option =
         command->add_option_function<std::string>(option_name(p.name), keep, help_of(p));
@@ -59,12 +72,22 @@ CLI::App* add_pipeline(CLI::App& app, const pipelines::description& d, given& va
   return command;
 }
 
-result<json::object> body_of(const pipelines::description& d, const given& values) {
-  json::object body;
-  for (const auto& [name, text] : values) body[name] = text;
-  const auto checked = pipelines::validate(d, body);
+result<job_body> body_of(const pipelines::description& d, const given& values) {
+  job_body body;
+  for (const auto& [name, text] : values) {
+    if (d.find(name)->type != pipelines::parameter::kind::file) {
+      body.params[name] = text;
+      continue;
+    }
+    auto file = read_file(name, text);
+    if (!file) return fail(std::move(file.error()));
+    body.files.push_back(std::move(*file));
+  }
+  std::vector<pipelines::given_file> files;
+  for (const job_file& f : body.files) files.push_back({f.field, f.bytes});
+  const auto checked = pipelines::validate(d, body.params, files);
   if (!checked) return fail(checked.error());
-  for (auto& member : body) member.value() = checked->at(member.key());
+  for (auto& member : body.params) member.value() = checked->at(member.key());
   return body;
 }
 

@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "tools/lp-job/picture.hpp"
 
-#include <cstring>
 #include <memory>
 
 extern "C" {
-#include <libavcodec/avcodec.h>
 #include <libswscale/swscale.h>
 }
 
 #include <fmt/format.h>
 
+#include "pipelines/media/decode.hpp"
+
 namespace lp::job {
 
 namespace {
 
-constexpr int longest_side = 16384;
-
 struct release {
-  void operator()(AVCodecContext* p) const { avcodec_free_context(&p); }
-  void operator()(AVPacket* p) const { av_packet_free(&p); }
-  void operator()(AVFrame* p) const { av_frame_free(&p); }
   void operator()(SwsContext* p) const { sws_freeContext(p); }
 };
 
@@ -55,29 +50,11 @@ result<picture> to_rgb(const std::uint8_t* const* planes, const int* strides, in
 
 }  // namespace
 
-result<picture> decode_png(std::string_view file) {
-  av_log_set_level(AV_LOG_QUIET);
-  const AVCodec* codec = avcodec_find_decoder(AV_CODEC_ID_PNG);
-  const owned<AVCodecContext> context(avcodec_alloc_context3(codec));
-  const owned<AVPacket> packet(av_packet_alloc());
-  const owned<AVFrame> frame(av_frame_alloc());
-  if (codec == nullptr || !context || !packet || !frame) return bad_picture("no PNG decoder");
-  context->max_pixels = std::int64_t{longest_side} * longest_side;
-  if (avcodec_open2(context.get(), codec, nullptr) < 0) return bad_picture("no PNG decoder");
-  if (file.empty() || file.size() > (1U << 30)) return bad_picture("no PNG file");
-  if (av_new_packet(packet.get(), static_cast<int>(file.size())) < 0) {
-    return bad_picture("out of memory");
-  }
-  std::memcpy(packet->data, file.data(), file.size());
-  if (avcodec_send_packet(context.get(), packet.get()) < 0 ||
-      avcodec_receive_frame(context.get(), frame.get()) < 0) {
-    return bad_picture("it is no PNG file");
-  }
-  if (frame->width > longest_side || frame->height > longest_side) {
-    return bad_picture("it is too large");
-  }
-  return to_rgb(frame->data, frame->linesize, frame->width, frame->height, frame->format,
-                frame->width, frame->height);
+result<picture> decode_picture(std::string_view file) {
+  auto image = pipelines::decode_image(file);
+  if (!image) return bad_picture(image.error().message);
+  return picture{static_cast<int>(image->width), static_cast<int>(image->height),
+                 std::move(image->pixels)};
 }
 
 result<picture> scaled(const picture& from, int width, int height) {

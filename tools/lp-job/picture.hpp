@@ -15,8 +15,8 @@ struct picture {
   std::string rgb;  ///< 3 * width * height bytes
 };
 
-/// Decodes a PNG file. ec::bad_file if it is none, or over 16384 pixels a side.
-result<picture> decode_png(std::string_view file);
+/// Decodes a PNG, JPEG, WebP or GIF file. ec::bad_file if it is none, or too large.
+result<picture> decode_picture(std::string_view file);
 
 /// The picture in another size, each pixel the mean of what it covers. Sizes are at least 1.
 result<picture> scaled(const picture& from, int width, int height);

@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "net/http_client.hpp"
+#include "net/multipart.hpp"
 
 namespace lp::job {
 
@@ -32,6 +33,23 @@ ec code_of(unsigned status) {
     default:
       return ec::internal;
   }
+}
+
+// Content type and body.
+std::pair<std::string, std::string> encoded(const pipelines::description& d, const job_body& job) {
+  if (d.body != pipelines::encoding::multipart && job.files.empty()) {
+    return {"application/json", json::serialize(job.params)};
+  }
+  net::form_writer form;
+  for (const auto& member : job.params) {
+    const json::string* text = member.value().if_string();
+    form.add(member.key(), text != nullptr ? std::string(*text) : json::serialize(member.value()));
+  }
+  for (const job_file& f : job.files) {
+    form.add_file(f.field, f.name, "application/octet-stream", f.bytes);
+  }
+  std::string type = form.content_type();
+  return {std::move(type), std::move(form).finish()};
 }
 
 }  // namespace
@@ -69,16 +87,15 @@ result<gateway_address> parse_url(const std::string& url) {
   return out;
 }
 
-result<json::value> submit(const gateway_address& gateway, const std::string& pipeline,
-                           const json::object& params, const std::string& token,
-                           time_point deadline) {
+result<json::value> submit(const gateway_address& gateway, const pipelines::description& d,
+                           const job_body& job, const std::string& token, time_point deadline) {
   auto connection = net::http_client::connect(gateway.host, gateway.port, deadline);
   if (!connection) return fail(connection.error());
-  std::vector<net::header> headers{{"Content-Type", "application/json"},
-                                   {"Accept", "application/json"}};
+  const auto [type, body_text] = encoded(d, job);
+  std::vector<net::header> headers{{"Content-Type", type}, {"Accept", "application/json"}};
   if (!token.empty()) headers.push_back({"Authorization", "Bearer " + token});
-  const auto reply = connection->send("POST", gateway.path + "/" + pipeline,
-                                      json::serialize(params), headers, deadline);
+  const auto reply =
+      connection->send("POST", gateway.path + "/" + d.name, body_text, headers, deadline);
   if (!reply) return fail(reply.error());
   if (reply->status != 200) {
     return fail(code_of(reply->status), error_text(reply->status, reply->body));

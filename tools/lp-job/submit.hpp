@@ -5,9 +5,11 @@
 
 #include <boost/json/object.hpp>
 
+#include "pipelines/description.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 #include "tools/lp-job/answer.hpp"
+#include "tools/lp-job/options.hpp"
 
 namespace lp::job {
 
@@ -23,10 +25,10 @@ struct gateway_address {
 /// ec::bad_config, with the expected form, for anything else.
 result<gateway_address> parse_url(const std::string& url);
 
-/// Posts the parameters and returns the answer's body, a JSON value. A refusal is an error with
-/// what the gateway said.
-result<boost::json::value> submit(const gateway_address& gateway, const std::string& pipeline,
-                                  const boost::json::object& params, const std::string& token,
+/// Posts a job, as a form if the pipeline takes one or there are files, and returns the answer's
+/// body, a JSON value. A refusal is an error with what the gateway said.
+result<boost::json::value> submit(const gateway_address& gateway, const pipelines::description& d,
+                                  const job_body& job, const std::string& token,
                                   time_point deadline);
 
 /// The gateway's health report. Asks once, and again until it says that jobs can be taken (status

@@ -18,6 +18,13 @@ class fake_engine : public pipelines::engine {
       const std::filesystem::path& folder, const pipelines::device&) override {
     return lp::fail(lp::ec::load_failed, folder.string());
   }
+  lp::result<void> convert_weights(const std::filesystem::path&, const std::filesystem::path&,
+                                   std::string_view) override {
+    return {};
+  }
+  lp::result<pipelines::picture> decode_picture(std::string_view, std::uint64_t) override {
+    return lp::fail(lp::ec::bad_file, "no picture");
+  }
 };
 
 }  // namespace

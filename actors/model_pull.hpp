@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Models of a hub as folders here. No CAF.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "net/hub_client.hpp"
+#include "runtime/base/cancel.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::actors {
+
+/// Of a whole model.
+struct pull_state {
+  std::string file;  ///< the one that is being fetched
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+};
+
+struct pull_options {
+  std::filesystem::path models;  ///< the folder of models; the model's is NAME below it
+  std::string variant;           ///< of the weights, such as "fp16"; empty: the plain ones
+  net::hub_options hub;
+  std::function<void(const pull_state&)> progress;  ///< may be called from several threads in turn
+};
+
+/// Endpoint and token as the environment has them (HF_ENDPOINT, HF_TOKEN), and the defaults.
+net::hub_options hub_from_environment();
+
+/// Downloads what running the model takes and writes down what it is (".hub.json"). What is there
+/// already is verified and kept; what was begun is gone on with. The folder. ec::out_of_memory if
+/// the disk has not the room.
+result<std::filesystem::path> pull_model(const net::hub_name& name, const pull_options& options,
+                                         const cancel_token& stop);
+
+/// What a pulled folder's files lack against ".hub.json", each for a person. ec::not_found if the
+/// folder was not pulled.
+result<std::vector<std::string>> verify_model(const std::filesystem::path& folder);
+
+}  // namespace lp::actors

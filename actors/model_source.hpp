@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Where a worker's models come from: a folder, or a hub first. No CAF.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "actors/model_pull.hpp"
+#include "pipelines/catalogue.hpp"
+#include "pipelines/device.hpp"
+#include "pipelines/model.hpp"
+
+namespace lp::actors {
+
+/// Safe from any thread.
+class model_source {
+ public:
+  model_source(std::vector<pipelines::catalogue_entry> entries, pipelines::device where)
+      : entries_(std::move(entries)), where_(where) {}
+
+  /// Pulls the model if it is a hub's and not here, and loads it. May take as long as that takes.
+  result<std::shared_ptr<pipelines::model>> load(const std::string& id);
+
+  /// Bytes that loading the model is thought to take; 0 where it is not known yet.
+  std::uint64_t estimate(const std::string& id) const;
+
+  /// How far the model's download is, for a person; empty if none is under way.
+  std::string progress(const std::string& id) const;
+
+ private:
+  const pipelines::catalogue_entry* find(const std::string& id) const;
+  result<void> pull(const pipelines::catalogue_entry& entry);
+
+  std::vector<pipelines::catalogue_entry> entries_;
+  pipelines::device where_;
+  mutable std::mutex mutex_;
+  std::map<std::string, pull_state> under_way_;
+};
+
+}  // namespace lp::actors

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/convert_weights.hpp"
+
+#include <optional>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "pipelines/engine/safetensors.hpp"
+
+namespace lp::engine {
+
+namespace {
+
+std::optional<at::ScalarType> type_of(std::string_view name) {
+  if (name == "fp32") return at::kFloat;
+  if (name == "fp16") return at::kHalf;
+  if (name == "bf16") return at::kBFloat16;
+  return std::nullopt;
+}
+
+}  // namespace
+
+result<void> convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
+                             std::string_view dtype) {
+  const auto type = type_of(dtype);
+  if (!type) return fail(ec::bad_config, fmt::format("dtype \"{}\": fp32, fp16 or bf16", dtype));
+  const auto file = safetensors_file::open(from);
+  if (!file) return fail(file.error());
+  (*file)->read_ahead();
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const auto& [name, info] : (*file)->tensors()) {
+    auto tensor = (*file)->load(name);
+    if (!tensor) return fail(tensor.error());
+    // Counters and position ids stay what they are.
+    if (at::isFloatingType(tensor->scalar_type())) *tensor = tensor->to(*type);
+    tensors.emplace_back(name, std::move(*tensor));
+  }
+  return save_safetensors(to, tensors, (*file)->metadata());
+}
+
+}  // namespace lp::engine

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/picture_parameters.hpp"
+
+#include <malloc.h>
+
+#include <fmt/format.h>
+#include <boost/json/parse.hpp>
+
+#include "pipelines/engine.hpp"
+
+namespace lp::pipelines {
+
+namespace {
+
+namespace json = boost::json;
+using kind = parameter::kind;
+
+}  // namespace
+
+parameter text_parameter(std::string name, std::string help, double longest) {
+  return {std::move(name), kind::string, std::move(help), "", false, {}, longest, {}};
+}
+
+parameter integer_parameter(std::string name, std::string help, std::int64_t fallback, double min,
+                            double max) {
+  return {std::move(name), kind::integer, std::move(help), fallback, false, min, max, {}};
+}
+
+parameter number_parameter(std::string name, std::string help, double fallback, double min,
+                           double max) {
+  return {std::move(name), kind::number, std::move(help), fallback, false, min, max, {}};
+}
+
+parameter model_id_parameter() {
+  return text_parameter("model_id", "The model to draw with; empty means the default model.", 512);
+}
+
+parameter loras_parameter() {
+  return text_parameter(
+      "loras", "LoRA weights to add to the model, as a JSON object from name to strength.");
+}
+
+parameter prompt_parameter(std::string help, bool may_be_empty) {
+  parameter p = text_parameter("prompt", std::move(help));
+  p.fallback = {};
+  p.required = true;
+  if (!may_be_empty) p.min = 1;
+  return p;
+}
+
+parameter guidance_scale_parameter() {
+  return number_parameter(
+      "guidance_scale",
+      "How closely the picture keeps to the prompt; 1 and below turn guidance off.", 7.5, 0, 50);
+}
+
+parameter negative_prompt_parameter() {
+  return text_parameter("negative_prompt",
+                        "What the picture should not show. Has no effect without guidance.");
+}
+
+parameter safety_check_parameter() {
+  return {"safety_check",
+          kind::boolean,
+          "Whether to look for offensive content, where the worker has a model for that; `nsfw` "
+          "tells what it found.",
+          true,
+          false,
+          {},
+          {},
+          {}};
+}
+
+parameter seed_parameter() {
+  return {"seed",
+          kind::integer,
+          "Start of the random numbers: the same seed draws the same picture. Absent means a "
+          "random one, which the answer tells. Further pictures take the numbers after it.",
+          {},
+          false,
+          0,
+          last_seed,
+          {}};
+}
+
+parameter num_inference_steps_parameter(std::int64_t fallback) {
+  return integer_parameter("num_inference_steps",
+                           "Number of denoising steps. More take longer and usually draw better.",
+                           fallback, 1, 150);
+}
+
+parameter num_images_per_prompt_parameter() {
+  return integer_parameter("num_images_per_prompt", "Number of pictures to draw.", 1, 1, 16);
+}
+
+parameter picture_parameter(std::string name, std::string help, std::uint64_t max_pixels,
+                            bool required) {
+  parameter p{std::move(name), kind::file, std::move(help), {}, required, {}, {}, {}};
+  p.file.picture = true;
+  p.file.max_side = 8192;
+  p.file.max_pixels = max_pixels;
+  return p;
+}
+
+result<void> check_loras(const json::object& params) {
+  const json::string& text = params.at("loras").as_string();
+  if (text.empty()) return {};
+  boost::system::error_code bad;
+  const json::value loras = json::parse(text, bad);
+  const json::object* members = bad ? nullptr : loras.if_object();
+  bool right = members != nullptr;
+  if (right) {
+    for (const auto& member : *members) right = right && member.value().is_number();
+  }
+  if (right) return {};
+  return fail(ec::bad_request,
+              "loras: expected a JSON object from name to strength, such as {\"style\": 0.8}");
+}
+
+double pixels_of(const json::object& params, std::string_view name) {
+  const json::value* picture = params.if_contains(name);
+  if (picture == nullptr) return 512.0 * 512.0;
+  return picture->at("width").to_number<double>() * picture->at("height").to_number<double>();
+}
+
+result<std::shared_ptr<model>> load_with_engine(const std::filesystem::path& folder,
+                                                const device& where) {
+  const auto opened = get_engine();
+  if (!opened) return fail(opened.error());
+  auto loaded = (*opened)->load_image_model(folder, where);
+  if (!loaded) return fail(std::move(loaded.error()));
+  // The allocator keeps what is freed for later; a model's memory goes back to the system.
+  model* const raw = loaded->get();
+  return std::shared_ptr<model>(raw, [held = std::move(*loaded)](model*) mutable {
+    held.reset();
+    ::malloc_trim(0);
+  });
+}
+
+}  // namespace lp::pipelines

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// Downloads from a hub that cuts, refuses, delays and lies.
+#include "net/hub_client.hpp"
+
+#include <fstream>
+#include <iterator>
+
+#include <gtest/gtest.h>
+
+#include "net/digest.hpp"
+#include "tests/support/fault_hub.hpp"
+
+namespace lp::net::test {
+namespace {
+
+namespace fs = std::filesystem;
+using lp::testing::fault_hub;
+using fault = fault_hub::fault;
+
+constexpr std::uint64_t part = 1000;
+
+std::string bytes(std::size_t size) {
+  std::string out(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<char>(i * 131 % 251);
+  return out;
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+class hub : public ::testing::Test {
+ protected:
+  hub() {
+    fs::create_directories(folder_);
+    write(content_);
+    file_ = {
+        "unet/model.safetensors", content_.size(), *digest_of(target_, digest_kind::sha256), {}};
+    fs::remove(target_);
+  }
+  ~hub() override { fs::remove_all(folder_); }
+
+  void write(const std::string& text) { std::ofstream(target_, std::ios::binary) << text; }
+
+  hub_options options() const {
+    hub_options o;
+    o.endpoint = server_.endpoint();
+    o.part_bytes = part;
+    o.connections = 3;
+    o.tries = 4;
+    o.first_pause = milliseconds(1);
+    o.part_timeout = milliseconds(20000);
+    return o;
+  }
+
+  result<void> download() {
+    return hub_client(options()).download({"owner/name"}, file_, target_, progress_, stop_);
+  }
+
+  fs::path folder_ = fs::temp_directory_path() / ("lp_hub_" + std::to_string(::getpid()));
+  fs::path target_ = folder_ / "model.safetensors";
+  std::string content_ = bytes(10'500);  // eleven ranges
+  hub_file file_;
+  hub_progress progress_;
+  cancel_token stop_;
+  fault_hub server_{{{"/owner/name/resolve/main/unet/model.safetensors", content_},
+                     {"/api/models/owner/name/revision/main",
+                      R"({"id":"owner/name","sha":"0123","siblings":[
+                        {"rfilename":"a/b.json","size":3,"blobId":"f00"},
+                        {"rfilename":"c.safetensors","size":10,"blobId":"0",
+                         "lfs":{"sha256":"abc","size":10,"pointerSize":134}}]})"}}};
+};
+
+TEST_F(hub, lists_files_with_what_verifies_them) {
+  const auto listing = hub_client(options()).list({"owner/name"});
+  ASSERT_TRUE(listing) << render(listing.error());
+  EXPECT_EQ(listing->commit, "0123");
+  ASSERT_EQ(listing->files.size(), 2U);
+  EXPECT_EQ(listing->files[0].path, "a/b.json");
+  EXPECT_EQ(listing->files[0].git_sha, "f00");
+  EXPECT_EQ(listing->files[1].sha256, "abc");
+  EXPECT_EQ(listing->files[1].size, 10U);
+  EXPECT_EQ(hub_client(options()).list({"owner/other"}).error().code, ec::not_found);
+}
+
+TEST_F(hub, a_list_that_leads_out_of_the_folder_is_refused) {
+  for (const char* path : {"../x", "/etc/x", "a/../../x", "", "a//b", "a\\\\b"}) {
+    server_.set("/api/models/owner/name/revision/main",
+                fmt::format(R"({{"siblings":[{{"rfilename":"{}","size":3}}]}})", path));
+    const auto listing = hub_client(options()).list({"owner/name"});
+    ASSERT_FALSE(listing) << path;
+    EXPECT_EQ(listing.error().code, ec::bad_file) << path;
+  }
+}
+
+TEST_F(hub, a_file_comes_whole_in_ranges_and_tells_its_progress) {
+  std::vector<std::uint64_t> told;
+  progress_ = [&](std::uint64_t done, std::uint64_t total) {
+    EXPECT_EQ(total, content_.size());
+    told.push_back(done);
+  };
+  const auto done = download();
+  ASSERT_TRUE(done) << render(done.error());
+  EXPECT_EQ(read_file(target_), content_);
+  EXPECT_EQ(server_.requests(), 11);
+  EXPECT_EQ(told.front(), 0U);
+  EXPECT_EQ(told.back(), content_.size());
+  EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1) << "nothing is left beside it";
+}
+
+TEST_F(hub, every_fault_is_survived) {
+  for (const fault f : {fault::cut, fault::hang_up, fault::wrong_range, fault::whole,
+                        fault::short_body, fault::too_many, fault::unavailable, fault::slow}) {
+    server_.expect({f, fault::none, f, f});
+    const auto done = download();
+    ASSERT_TRUE(done) << static_cast<int>(f) << render(done.error());
+    EXPECT_EQ(read_file(target_), content_);
+    fs::remove(target_);
+  }
+}
+
+TEST_F(hub, a_fault_without_end_is_told_and_the_next_call_goes_on) {
+  // The first ranges arrive, then nothing does any more.
+  std::deque<fault> faults(5, fault::none);
+  faults.insert(faults.end(), 60, fault::unavailable);
+  server_.expect(faults);
+  const auto done = download();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ec::unavailable);
+  EXPECT_NE(done.error().message.find("503"), std::string::npos) << done.error().message;
+  EXPECT_FALSE(fs::exists(target_));
+  server_.expect({});
+  const int before = server_.requests();
+  std::uint64_t first = 0;
+  bool told = false;
+  progress_ = [&](std::uint64_t now, std::uint64_t) {
+    if (!std::exchange(told, true)) first = now;
+  };
+  const auto again = download();
+  ASSERT_TRUE(again) << render(again.error());
+  EXPECT_EQ(server_.requests() - before, 6) << "five of eleven ranges were there";
+  EXPECT_EQ(first, 5 * part);
+  EXPECT_EQ(read_file(target_), content_);
+}
+
+TEST_F(hub, a_wrong_digest_is_an_error_and_leaves_nothing) {
+  server_.set("/owner/name/resolve/main/unet/model.safetensors", std::string(10'500, 'x'));
+  const auto done = download();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ec::bad_file);
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(hub, what_was_begun_for_another_version_is_not_used) {
+  std::deque<fault> faults(5, fault::none);
+  faults.insert(faults.end(), 60, fault::unavailable);
+  server_.expect(faults);
+  ASSERT_FALSE(download());
+  const std::string other(10'500, 'y');
+  write(other);
+  file_.sha256 = *digest_of(target_, digest_kind::sha256);
+  fs::remove(target_);
+  server_.expect({});
+  server_.set("/owner/name/resolve/main/unet/model.safetensors", other);
+  ASSERT_TRUE(download());
+  EXPECT_EQ(read_file(target_), other);
+}
+
+TEST_F(hub, tokens_are_sent_and_their_lack_is_told) {
+  server_.demand_token("secret");
+  EXPECT_EQ(download().error().code, ec::unauthorized);
+  EXPECT_EQ(hub_client(options()).list({"owner/name"}).error().code, ec::unauthorized);
+  hub_options o = options();
+  o.token = "secret";
+  EXPECT_TRUE(hub_client(o).download({"owner/name"}, file_, target_, {}, stop_));
+}
+
+TEST_F(hub, stops_when_told) {
+  progress_ = [&](std::uint64_t done, std::uint64_t) {
+    if (done >= 3 * part) stop_.cancel();
+  };
+  const auto done = download();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ec::cancelled);
+  EXPECT_FALSE(fs::exists(target_));
+}
+
+TEST_F(hub, small_files_are_named_by_git) {
+  const std::string text = "hello\n";
+  write(text);
+  hub_file small{"x", text.size(), {}, "ce013625030ba8dba906f756967f9e9ca394464a"};
+  EXPECT_TRUE(verify_file(target_, small)) << "git hash-object says so";
+  small.git_sha[0] = 'd';
+  EXPECT_EQ(verify_file(target_, small).error().code, ec::bad_file);
+  small.size = 7;
+  EXPECT_NE(verify_file(target_, small).error().message.find("expected 7"), std::string::npos);
+}
+
+TEST(hub_name, is_read_with_and_without_its_scheme) {
+  EXPECT_EQ(parse_hub_name("hf://a/b").value().repository, "a/b");
+  EXPECT_EQ(parse_hub_name("a/b@v1").value().revision, "v1");
+  EXPECT_EQ(parse_hub_name("hf://a/b@v1").value().text(), "a/b@v1");
+  EXPECT_EQ(parse_hub_name("gpt2").value().text(), "gpt2");
+  for (const char* wrong :
+       {"", "hf://", "../x", "a/../b", "a/b/c", "a/b@", "a/b@../x", "a b", "/a"}) {
+    EXPECT_FALSE(parse_hub_name(wrong)) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace lp::net::test

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// What a model's folder holds and what running it takes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "pipelines/weights_summary.hpp"
+#include "runtime/base/error.hpp"
+
+namespace lp::model_tool {
+
+struct part_report {
+  std::string name;
+  std::string class_name;
+  pipelines::weights_summary weights;
+};
+
+/// Memory that one picture of that size takes beside the weights.
+struct memory_report {
+  int side = 0;  ///< of a square picture, pixels
+  std::uint64_t bytes = 0;
+};
+
+struct model_report {
+  std::string family;                  ///< its pipeline class
+  std::vector<std::string> pipelines;  ///< which of ours run it
+  std::vector<part_report> parts;
+  std::vector<std::string> missing;   ///< for a person; empty if it is whole
+  std::vector<memory_report> memory;  ///< empty if it cannot be told
+  std::string why_no_memory;
+
+  pipelines::weights_summary total() const;
+};
+
+/// Reads headers and settings alone. With `ask_engine` the model is opened, so that the engine
+/// tells what it needs at 512 and 1024 pixels a side.
+result<model_report> inspect(const std::filesystem::path& folder, bool ask_engine);
+
+/// For a terminal, a line a fact.
+std::string to_text(const model_report& report);
+
+}  // namespace lp::model_tool
