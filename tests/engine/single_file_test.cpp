@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+// The original naming: every tensor of the real folders has a name there, and a file in it draws
+// what the folder draws.
+#include "pipelines/engine/single_file.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <boost/json.hpp>
+
+#include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/safetensors.hpp"
+#include "tests/engine/small_model.hpp"
+
+namespace lp::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+const fs::path shapes = fs::path(LP_SOURCE_DIR).parent_path() / "shared" / "hf-configs" / "shapes";
+
+std::string replaced(std::string text, const std::vector<std::pair<std::string, std::string>>& by) {
+  for (const auto& [from, to] : by) {
+    if (text.starts_with(from)) return to + text.substr(from.size());
+  }
+  return text;
+}
+
+/// The way back from a Diffusers name of a UNet, written down by the original code's loops.
+std::string original_unet_name(const std::string& name, int layers) {
+  const std::vector<std::pair<std::string, std::string>> ends = {
+      {"conv_in.", "input_blocks.0.0."},
+      {"time_embedding.linear_1.", "time_embed.0."},
+      {"time_embedding.linear_2.", "time_embed.2."},
+      {"add_embedding.linear_1.", "label_emb.0.0."},
+      {"add_embedding.linear_2.", "label_emb.0.2."},
+      {"class_embedding.", "label_emb."},
+      {"conv_norm_out.", "out.0."},
+      {"conv_out.", "out.2."},
+      {"mid_block.attentions.0.", "middle_block.1."}};
+  if (const auto known = replaced(name, ends); known != name) return known;
+  const std::vector<std::pair<std::string, std::string>> residual = {
+      {"norm1.", "in_layers.0."},          {"conv1.", "in_layers.2."},
+      {"time_emb_proj.", "emb_layers.1."}, {"norm2.", "out_layers.0."},
+      {"conv2.", "out_layers.3."},         {"conv_shortcut.", "skip_connection."}};
+  std::smatch m;
+  if (std::regex_match(name, m, std::regex(R"(mid_block\.resnets\.(\d)\.(.*))")))
+    return fmt::format("middle_block.{}.{}", std::stoi(m[1]) * 2, replaced(m[2], residual));
+  if (!std::regex_match(name, m, std::regex(R"((down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*))")))
+    return name;
+  const bool down = m[1] == "down";
+  const int level = std::stoi(m[2]), place = std::stoi(m[4]);
+  const std::string rest = m[5];
+  const int first = level * (layers + 1) + (down ? 1 : 0);
+  const std::string side = down ? "input_blocks" : "output_blocks";
+  if (m[3] == "resnets")
+    return fmt::format("{}.{}.0.{}", side, first + place, replaced(rest, residual));
+  if (m[3] == "attentions") return fmt::format("{}.{}.1.{}", side, first + place, rest);
+  if (m[3] == "downsamplers")
+    return fmt::format("{}.{}.0.op.{}", side, first + layers, rest.substr(5));
+  // Behind the attention where the level has one; the reader takes either place.
+  return fmt::format("{}.{}.{}.conv.{}", side, first + layers, level == 0 ? 1 : 2, rest.substr(5));
+}
+
+std::string original_vae_name(const std::string& name, int levels) {
+  std::smatch m;
+  if (!std::regex_match(name, m, std::regex(R"((encoder|decoder)\.(.*))"))) return name;
+  const std::string side = m[1].str() + ".";
+  const std::string rest = m[2];
+  if (rest.starts_with("conv_norm_out.")) return side + "norm_out." + rest.substr(14);
+  const std::vector<std::pair<std::string, std::string>> attention = {
+      {"group_norm.", "norm."},  {"to_q.", "q."}, {"to_k.", "k."},  {"to_v.", "v."},
+      {"query.", "q."},          {"key.", "k."},  {"value.", "v."}, {"proj_attn.", "proj_out."},
+      {"to_out.0.", "proj_out."}};
+  const std::vector<std::pair<std::string, std::string>> residual = {
+      {"conv_shortcut.", "nin_shortcut."}};
+  if (rest.starts_with("mid_block.attentions.0."))
+    return side + "mid.attn_1." + replaced(rest.substr(23), attention);
+  if (std::regex_match(rest, m, std::regex(R"(mid_block\.resnets\.(\d)\.(.*))")))
+    return fmt::format("{}mid.block_{}.{}", side, std::stoi(m[1]) + 1, m[2].str());
+  if (!std::regex_match(rest, m, std::regex(R"((down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*))")))
+    return name;
+  const bool down = m[1] == "down";
+  const int level = down ? std::stoi(m[2]) : levels - 1 - std::stoi(m[2]);
+  const auto at = fmt::format("{}{}.{}.", side, m[1].str(), level);
+  if (m[3] == "resnets")
+    return fmt::format("{}block.{}.{}", at, m[4].str(), replaced(m[5], residual));
+  return at + (down ? "downsample." : "upsample.") + m[5].str();
+}
+
+std::string text_prefix(const std::string& name) {
+  return "cond_stage_model.transformer." + name;
+}
+
+std::map<std::string, std::vector<std::int64_t>> read_shapes(const std::string& name) {
+  std::map<std::string, std::vector<std::int64_t>> out;
+  const auto json = read_json_file(shapes / (name + ".json"));
+  EXPECT_TRUE(json) << name;
+  for (const auto& [tensor, info] : *json)
+    out[tensor] = boost::json::value_to<std::vector<std::int64_t>>(info.at("shape"));
+  return out;
+}
+
+TEST(original_names, of_every_tensor_lead_to_the_folders_name) {
+  if (!fs::exists(shapes)) GTEST_SKIP() << "no ../shared";
+  for (const auto* unet :
+       {"sd15-unet", "sd21-unet", "sd15-inpainting-unet", "sdxl-unet", "x4-upscaler-unet"}) {
+    std::map<std::string, int> seen;
+    for (const auto& [name, shape] : read_shapes(unet)) {
+      const auto original = original_unet_name(name, 2);
+      EXPECT_EQ(diffusers_unet_name(original), name) << original;
+      EXPECT_EQ(++seen[original], 1) << original;
+    }
+  }
+  for (const auto& [vae, levels] :
+       {std::pair{"sd15-vae", 4}, {"sdxl-vae", 4}, {"x4-upscaler-vae", 3}}) {
+    for (const auto& [name, shape] : read_shapes(vae)) {
+      const auto original = original_vae_name(name, levels);
+      EXPECT_EQ(diffusers_vae_name(original, static_cast<std::size_t>(levels)), name) << original;
+    }
+  }
+}
+
+stored_tensor of(const at::Tensor& t) {
+  return {"F32", t.sizes().vec(), [t]() -> result<at::Tensor> { return t; }};
+}
+
+TEST(original_names, open_clip_layers_are_cut_in_three) {
+  const auto weight = at::arange(24, at::kFloat).reshape({6, 4});
+  const auto projection = at::arange(6, at::kFloat).reshape({2, 3});
+  const auto renamed = rename_original(
+      {{"conditioner.embedders.1.model.transformer.resblocks.3.attn.in_proj_weight", of(weight)},
+       {"conditioner.embedders.1.model.text_projection", of(projection)},
+       {"conditioner.embedders.1.model.positional_embedding", of(weight)},
+       {"conditioner.embedders.1.model.transformer.resblocks.3.mlp.c_fc.bias", of(weight)},
+       {"conditioner.embedders.1.model.logit_scale", of(weight)},
+       {"model_ema.decay", of(weight)}});
+  const std::string layer = "text_model.encoder.layers.3.";
+  ASSERT_EQ(renamed.text_2.size(), 6U);
+  EXPECT_TRUE(at::equal(renamed.text_2.at(layer + "self_attn.k_proj.weight").load().value(),
+                        weight.narrow(0, 2, 2)));
+  EXPECT_EQ(renamed.text_2.at(layer + "self_attn.v_proj.weight").shape,
+            (std::vector<std::int64_t>{2, 4}));
+  EXPECT_TRUE(
+      at::equal(renamed.text_2.at("text_projection.weight").load().value(), projection.t()));
+  EXPECT_TRUE(renamed.text_2.contains(layer + "mlp.fc1.bias"));
+  EXPECT_TRUE(renamed.text_2.contains("text_model.embeddings.position_embedding.weight"));
+}
+
+/// The small model as one file in the original naming, its sizes in the file beside it.
+fs::path single_file(const std::string& name) {
+  const auto folder = fs::path(::testing::TempDir()) / "lp_single" / name;
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  fs::copy(small_model() / "tokenizer", folder / "tokenizer");
+  boost::json::object beside;
+  for (const auto* part : {"unet", "vae", "text_encoder"})
+    beside[part] = *read_json_file(small_model() / part / "config.json");
+  auto scheduler = *read_json_file(small_model() / "scheduler" / "scheduler_config.json");
+  scheduler["steps_offset"] = 1;
+  scheduler["clip_sample"] = false;
+  beside["scheduler"] = scheduler;
+  std::ofstream(folder / "tiny.json") << boost::json::serialize(beside);
+
+  const auto layers = static_cast<int>(beside["unet"].at("layers_per_block").as_int64());
+  const auto levels = static_cast<int>(beside["vae"].at("block_out_channels").as_array().size());
+  std::vector<std::pair<std::string, at::Tensor>> all;
+  const auto add = [&](const char* part, auto rename) {
+    for (const auto& file : fs::directory_iterator(small_model() / part)) {
+      if (file.path().extension() != ".safetensors") continue;
+      const auto tensors = open_tensors(file.path()).value();
+      for (const auto& [tensor, stored] : tensors)
+        all.emplace_back(rename(tensor), stored.load().value());
+    }
+  };
+  add("unet", [&](const std::string& n) {
+    return "model.diffusion_model." + original_unet_name(n, layers);
+  });
+  add("vae",
+      [&](const std::string& n) { return "first_stage_model." + original_vae_name(n, levels); });
+  add("text_encoder", text_prefix);
+  EXPECT_TRUE(save_safetensors(folder / "tiny.safetensors", all));
+  return folder / "tiny.safetensors";
+}
+
+at::Tensor drawn(const fs::path& model) {
+  stable_diffusion_options options;
+  options.precision = weight_precision::fp32;
+  const auto pipeline = stable_diffusion::load(model, options);
+  EXPECT_TRUE(pipeline) << pipeline.error().message;
+  if (!pipeline) return {};
+  drawing_request r;
+  r.prompts = {"a red circle on a blue background"};
+  r.seeds = {7};
+  r.width = r.height = 64;
+  r.steps = 3;
+  const auto d = stable_diffusion::start(*pipeline, r).value();
+  while (d->done() < d->total()) EXPECT_TRUE(d->step());
+  return d->picture(0).value();
+}
+
+TEST(single_file, draws_what_its_folder_draws) {
+  const auto file = single_file("whole");
+  EXPECT_TRUE(at::equal(drawn(file), drawn(small_model())));
+}
+
+TEST(single_file, says_what_is_missing) {
+  const auto file = single_file("broken");
+  fs::remove_all(file.parent_path() / "tokenizer");
+  const auto wordless = stable_diffusion::load(file);
+  ASSERT_FALSE(wordless);
+  EXPECT_THAT(wordless.error().message, HasSubstr("tokenizer"));
+  EXPECT_TRUE(save_safetensors(file, {{"weight", at::zeros({1})}}));
+  const auto empty = stable_diffusion::load(file);
+  ASSERT_FALSE(empty);
+  EXPECT_EQ(empty.error().code, ec::bad_file);
+  EXPECT_THAT(empty.error().message, HasSubstr("model.diffusion_model"));
+}
+
+}  // namespace
+}  // namespace lp::engine
