@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// A whole model from a hub on this machine: pulled, verified, damaged, mended, looked at.
+#include "tools/lp-model/store.hpp"
+
+#include <fstream>
+#include <iterator>
+
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "actors/model_pull.hpp"
+#include "net/digest.hpp"
+#include "tests/support/fault_hub.hpp"
+#include "tools/lp-model/inspection.hpp"
+#include "tools/lp-model/progress_bar.hpp"
+
+namespace lp::model_tool {
+namespace {
+
+namespace fs = std::filesystem;
+using lp::testing::fault_hub;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const fs::path shapes = LP_SOURCE_DIR "/examples/models/shapes-64";
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// The embedded model as a hub offers it, beside files that nobody needs.
+std::map<std::string, std::string> repository() {
+  std::map<std::string, std::string> answers;
+  std::string list;
+  for (const auto& entry : fs::recursive_directory_iterator(shapes)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string path = entry.path().lexically_relative(shapes).generic_string();
+    answers["/me/shapes/resolve/main/" + path] = read_file(entry.path());
+    const bool large = entry.path().extension() == ".safetensors";
+    const auto digest = *net::digest_of(
+        entry.path(), large ? net::digest_kind::sha256 : net::digest_kind::git_blob);
+    list += fmt::format(R"({{"rfilename":"{}","size":{},"blobId":"{}"{}}},)", path,
+                        entry.file_size(), large ? "pointer" : digest,
+                        large ? fmt::format(R"(,"lfs":{{"sha256":"{}"}})", digest) : "");
+  }
+  list += R"({"rfilename":"unneeded.ckpt","size":5,"blobId":"0"})";
+  answers["/api/models/me/shapes/revision/main"] = R"({"sha":"c0ffee","siblings":[)" + list + "]}";
+  return answers;
+}
+
+class store : public ::testing::Test {
+ protected:
+  store() { fs::create_directories(models_); }
+  ~store() override { fs::remove_all(models_); }
+
+  result<fs::path> pull() {
+    actors::pull_options o;
+    o.models = models_;
+    o.hub.endpoint = hub_.endpoint();
+    o.hub.part_bytes = 256 * 1024;
+    o.hub.first_pause = milliseconds(1);
+    o.progress = [this](const actors::pull_state& s) { last_ = s; };
+    return actors::pull_model({"me/shapes"}, o, stop_);
+  }
+
+  fs::path models_ = fs::temp_directory_path() / ("lp_store_" + std::to_string(::getpid()));
+  fault_hub hub_{repository()};
+  cancel_token stop_;
+  actors::pull_state last_;
+};
+
+TEST_F(store, a_pulled_model_is_whole_and_verified) {
+  hub_.expect({fault_hub::fault::none, fault_hub::fault::cut, fault_hub::fault::unavailable});
+  const auto folder = pull();
+  ASSERT_TRUE(folder) << render(folder.error());
+  EXPECT_EQ(*folder, models_ / "me/shapes");
+  EXPECT_EQ(last_.done, last_.total);
+  EXPECT_FALSE(fs::exists(*folder / "unneeded.ckpt"));
+  EXPECT_EQ(read_file(*folder / "unet/diffusion_pytorch_model.safetensors"),
+            read_file(shapes / "unet/diffusion_pytorch_model.safetensors"));
+  EXPECT_THAT(*actors::verify_model(*folder), IsEmpty());
+
+  const auto models = list_models(models_);
+  ASSERT_TRUE(models) << render(models.error());
+  ASSERT_EQ(models->size(), 1U);
+  EXPECT_EQ(models->front().id, "me/shapes");
+  EXPECT_TRUE(models->front().pulled);
+  EXPECT_GT(models->front().bytes, 1'000'000U);
+}
+
+TEST_F(store, damage_is_found_and_mended_by_pulling_again) {
+  const auto folder = pull();
+  ASSERT_TRUE(folder) << render(folder.error());
+  const fs::path file = *folder / "vae/diffusion_pytorch_model.safetensors";
+  {
+    std::fstream damage(file, std::ios::binary | std::ios::in | std::ios::out);
+    damage.seekp(100'000);
+    damage << "damage";
+  }
+  fs::remove(*folder / "tokenizer/vocab.json");
+  const auto wrong = actors::verify_model(*folder);
+  ASSERT_TRUE(wrong);
+  ASSERT_EQ(wrong->size(), 2U);
+  const std::uint64_t before = hub_.bytes_sent();
+  ASSERT_TRUE(pull());
+  EXPECT_THAT(*actors::verify_model(*folder), IsEmpty());
+  EXPECT_LT(hub_.bytes_sent() - before,
+            fs::file_size(file) + fs::file_size(*folder / "tokenizer/vocab.json") + 100'000)
+      << "what was right was not fetched again";
+  EXPECT_EQ(actors::verify_model(shapes).error().code, ec::not_found);
+}
+
+TEST_F(store, a_file_that_another_model_has_is_not_fetched_again) {
+  const auto first = pull();
+  ASSERT_TRUE(first) << render(first.error());
+  for (const auto& [path, body] : repository()) {
+    std::string other = path;
+    const std::size_t at = other.find("/me/shapes/");
+    if (at == std::string::npos) continue;
+    const bool list = path.starts_with("/api/");
+    if (!list) other.replace(other.find("/main/"), 6, "/v2/");
+    if (list) other.replace(other.find("/main"), 5, "/v2");
+    hub_.set(other, body);
+  }
+  const std::uint64_t before = hub_.bytes_sent();
+  actors::pull_options o;
+  o.models = models_;
+  o.hub.endpoint = hub_.endpoint();
+  const auto second = actors::pull_model({"me/shapes", "v2"}, o, stop_);
+  ASSERT_TRUE(second) << render(second.error());
+  EXPECT_EQ(*second, models_ / "me/shapes@v2");
+  EXPECT_LT(hub_.bytes_sent() - before, 200'000U) << "its small files alone";
+  EXPECT_TRUE(fs::equivalent(*first / "unet/diffusion_pytorch_model.safetensors",
+                             *second / "unet/diffusion_pytorch_model.safetensors"));
+  EXPECT_THAT(*actors::verify_model(*second), IsEmpty());
+}
+
+TEST_F(store, an_unfinished_model_is_none_yet) {
+  std::deque<fault_hub::fault> faults(4, fault_hub::fault::none);
+  faults.insert(faults.end(), 400, fault_hub::fault::unavailable);
+  hub_.expect(faults);
+  ASSERT_FALSE(pull());
+  EXPECT_THAT(*list_models(models_), IsEmpty());
+  const auto now = fs::file_time_type::clock::now();
+  EXPECT_THAT(*find_leftovers(models_, false, now), IsEmpty()) << "it may still be going on";
+  EXPECT_FALSE(find_leftovers(models_, true, now)->empty());
+  EXPECT_FALSE(find_leftovers(models_, false, now + std::chrono::hours(25))->empty());
+}
+
+TEST_F(store, weights_that_lie_twice_are_left_over) {
+  const auto folder = pull();
+  ASSERT_TRUE(folder);
+  std::ofstream(*folder / "unet/diffusion_pytorch_model.bin") << "x";
+  const auto found = find_leftovers(models_, false, fs::file_time_type::clock::now());
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_EQ(found->front().path.filename(), "diffusion_pytorch_model.bin");
+  EXPECT_EQ(find_leftovers("/no/such/folder", false, {}).error().code, ec::bad_config);
+}
+
+TEST(inspect, tells_what_a_model_is_and_lacks) {
+  const auto report = inspect(shapes, false);
+  ASSERT_TRUE(report) << render(report.error());
+  EXPECT_EQ(report->family, "StableDiffusionPipeline");
+  EXPECT_THAT(report->pipelines, ::testing::Contains("text-to-image"));
+  EXPECT_THAT(report->missing, IsEmpty());
+  EXPECT_GT(report->total().parameters, 500'000U);
+  const std::string text = to_text(*report);
+  EXPECT_THAT(text, HasSubstr("UNet2DConditionModel"));
+  EXPECT_THAT(text, HasSubstr("weights"));
+  EXPECT_EQ(inspect("/no/such/model", false).error().code, ec::bad_file);
+}
+
+TEST(progress_bar, tells_share_speed_and_time_left) {
+  const time_point start{};
+  progress_bar bar(start);
+  actors::pull_state state{"unet/x.safetensors", 100'000'000, 1'100'000'000};
+  EXPECT_TRUE(bar.update(state, start));
+  state.done = 600'000'000;
+  EXPECT_FALSE(bar.update(state, start + milliseconds(50))) << "not ten times a second";
+  const auto line = bar.update(state, start + seconds(10));
+  ASSERT_TRUE(line);
+  EXPECT_THAT(*line, HasSubstr(" 55 %"));
+  EXPECT_THAT(*line, HasSubstr("47.7 MiB/s")) << "what was there before has no speed";
+  EXPECT_THAT(*line, HasSubstr("10 s left"));
+  EXPECT_THAT(*line, HasSubstr("unet/x.safetensors"));
+  state.done = state.total;
+  EXPECT_TRUE(bar.update(state, start + seconds(10))) << "the end is always shown";
+}
+
+}  // namespace
+}  // namespace lp::model_tool
