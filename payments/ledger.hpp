@@ -40,7 +40,7 @@ struct ledger_options {
   std::size_t max_queued_tickets = 100'000;
   std::size_t max_accounts = 1'000'000;  ///< counterparties; beyond it new ones answer ec::busy
   std::size_t max_sessions = 100'000;    ///< sets of parameters whose nonces are remembered
-  std::size_t max_sessions_per_sender = 256;
+  std::size_t max_sessions_per_sender = 20'000;
   std::size_t max_authorizations = 1'000'000;  ///< used ones that have not expired
   std::uint32_t max_nonces = 600;              ///< tickets of one set of parameters
 };
@@ -202,7 +202,8 @@ class ledger {
   void set_redemption(hash32 ticket, redemption state, callback<void> done);
 
   /// Drops nonces of parameters that expired by this L1 block, whose tickets are refused from now
-  /// on even if the chain should step back, and authorisations that expired by now.
+  /// on even if the chain should step back, and authorisations that expired by now. To be called
+  /// now and then; the ledger does it by itself only when it runs out of room.
   void forget_expired(std::uint64_t l1_block, std::int64_t unix_seconds, callback<void> done);
 
   // The same, for callers that may wait.

@@ -96,6 +96,11 @@ ledger_state::session* ledger_state::open_session(const checked_payment& p,
     return nullptr;
   };
   if (!room_for({side::incoming, p.sender})) return refuse("no room for another sender");
+  const auto in_use = sessions_of_.find(p.sender);
+  const bool full =
+      sessions_.size() >= options_.max_sessions ||
+      (in_use != sessions_of_.end() && in_use->second >= options_.max_sessions_per_sender);
+  if (full && p.l1_block > forgotten_block_) (void)forget_expired(p.l1_block, forgotten_time_);
   if (sessions_.size() >= options_.max_sessions) {
     return refuse("no room for another set of ticket parameters");
   }
@@ -213,6 +218,9 @@ result<admitted> ledger_state::admit(const admission& a) {
     return fail(ec::unauthorized, "authorisation: the job is named too long");
   if (a.payment && a.payment->sender != by.sender) {
     return fail(ec::unauthorized, "authorisation: the payment is of another sender");
+  }
+  if (authorizations_.size() >= options_.max_authorizations && a.unix_seconds > forgotten_time_) {
+    (void)forget_expired(forgotten_block_, a.unix_seconds);
   }
   if (authorizations_.size() >= options_.max_authorizations) {
     return fail(ec::busy, "too many jobs were admitted of late; try again in a while");

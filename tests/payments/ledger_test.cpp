@@ -70,6 +70,24 @@ TEST_F(ledger_test, bounds_what_it_remembers) {
   expect_sound();
 }
 
+TEST_F(ledger_test, makes_room_by_itself) {
+  options.max_sessions = 1;
+  options.max_authorizations = 1;
+  reopen();
+  EXPECT_EQ(receive(p->checked(p->offer(), 1, 2)).accepted, 2U);
+  EXPECT_EQ(receive(p->checked(p->offer(), 1, 1)).stopped_by->code, ec::busy);
+  p->view.l1_block = 1040;
+  EXPECT_EQ(receive(p->checked(p->offer(), 1, 1)).accepted, 1U);
+  admission job = p->admit("a", 1);
+  ASSERT_TRUE(book->admit(job).get());
+  job = p->admit("b", 1);
+  EXPECT_EQ(book->admit(job).get().error().code, ec::busy);
+  job.unix_seconds += 60;
+  job.authorization = p->authorize("b", 1, job.unix_seconds);
+  EXPECT_TRUE(book->admit(job).get());
+  expect_sound();
+}
+
 TEST_F(ledger_test, parameters_end) {
   const ticket_params offer = p->offer();
   EXPECT_EQ(receive(p->checked(offer, 1, 1)).accepted, 1U);
