@@ -72,6 +72,12 @@ TEST(drawing, keeps_held_out_scenes_from_training) {
   EXPECT_EQ(prompts.size(), 400U);
 }
 
+TEST(drawing, some_captions_of_two_objects_leave_their_arrangement_open) {
+  EXPECT_TRUE(drawing::says_arrangement("a red ring above a blue star on a white background"));
+  EXPECT_TRUE(drawing::says_arrangement("a red ring to the left of a blue star on white"));
+  EXPECT_FALSE(drawing::says_arrangement("a red ring and a blue star on a white background"));
+}
+
 TEST(drawing, captions_name_shape_colour_and_background) {
   for (const auto& t : held_out_tasks(200, 3)) {
     const auto& o = t.wanted.objects.front();
@@ -79,6 +85,33 @@ TEST(drawing, captions_name_shape_colour_and_background) {
                         drawing::palette()[static_cast<std::size_t>(o.colour)].name,
                         drawing::palette()[static_cast<std::size_t>(t.wanted.background)].name};
     for (const auto name : names) EXPECT_NE(t.prompt.find(name), std::string::npos) << t.prompt;
+  }
+}
+
+TEST(drawing, edits_change_what_they_say_and_nothing_else) {
+  drawing::random r(5);
+  for (int i = 0; i < 500; ++i) {
+    const auto e = drawing::training_edit(r);
+    const auto &was = e.before.objects.front(), &is = e.after.objects.front();
+    EXPECT_FALSE(drawing::held_out(e.after));
+    EXPECT_NE(drawing::draw(e.before), drawing::draw(e.after));
+    EXPECT_NE(is.colour, e.after.background);
+    // Where the caption says no size or place, there is none to change.
+    if (is.said_size == drawing::size::unsaid) {
+      EXPECT_EQ(is.radius, was.radius);
+    }
+    if (is.said_place == drawing::place::unsaid && is.radius == was.radius) {
+      EXPECT_EQ(std::pair(is.x, is.y), std::pair(was.x, was.y));
+    }
+  }
+  for (int c = 0; c < drawing::change_count; ++c) {
+    for (const auto& t : drawing::edit_tasks(50, 6, static_cast<drawing::change>(c))) {
+      const auto &a = t.before, &b = t.after.wanted;
+      const auto &was = a.objects.front(), &is = b.objects.front();
+      EXPECT_EQ((a.background != b.background) + (was.colour != is.colour) + (was.form != is.form) +
+                    (was.said_place != is.said_place),
+                1);
+    }
   }
 }
 

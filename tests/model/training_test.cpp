@@ -28,7 +28,7 @@ class training : public ::testing::Test {
     o.every = 0;
     o.vae_batch = 6;
     o.diffusion_batch = 8;
-    o.pool = 64;
+    o.drawn = 64;
     fs::create_directories(o.work);
     return o;
   }
@@ -60,6 +60,11 @@ TEST_F(training, lowers_the_losses_and_writes_a_model) {
   const auto diffusion = train::train_diffusion(o);
   ASSERT_TRUE(diffusion) << render(diffusion.error());
   EXPECT_LT(diffusion->last_loss, 0.9 * diffusion->first_loss);
+
+  o.finish_iterations = 6;
+  const auto finish = train::finish_decoder(o);
+  ASSERT_TRUE(finish) << render(finish.error());
+  EXPECT_EQ(finish->iterations, 6);
 
   const auto loaded = engine::stable_diffusion::load(o.model);
   ASSERT_TRUE(loaded) << render(loaded.error());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
-#include <future>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -9,6 +9,7 @@
 #include "pipelines/engine/clip_tokenizer.hpp"
 #include "tools/lp-train/autoencoding.hpp"
 #include "tools/lp-train/generate.hpp"
+#include "tools/lp-train/latents.hpp"
 #include "tools/lp-train/loop.hpp"
 #include "tools/lp-train/noise.hpp"
 #include "tools/lp-train/parallel.hpp"
@@ -19,10 +20,15 @@
 namespace lp::train {
 namespace {
 
-constexpr double empty_prompts = 0.1;  // share, for classifier-free guidance
+// Shares of the examples.
+constexpr double empty_prompts = 0.1;  // for classifier-free guidance
+constexpr double edits = 0.2;
+constexpr double overdone = 0.1;
 
+// A tokenizer that is there stays: weights of a run that goes on know its numbers.
 result<engine::clip_tokenizer> make_tokenizer(const options& o) {
   const auto folder = o.model / "tokenizer";
+  if (std::filesystem::exists(folder)) return engine::clip_tokenizer::open(folder);
   drawing::random r(o.seed + 11);
   std::vector<std::string> captions;
   for (int i = 0; i < 4000; ++i) {
@@ -35,77 +41,84 @@ result<engine::clip_tokenizer> make_tokenizer(const options& o) {
   return engine::clip_tokenizer::open(folder);
 }
 
-/// Scenes with their latents, made once.
-struct pool {
-  std::vector<drawing::scene> scenes;
-  at::Tensor latents;
+/// What the two networks learn from in one part of a batch. The noise that the UNet shall find is
+///   noise + change (before - wanted) + excess wanted
+/// with latents for `before` and `wanted`; for most examples both factors are 0.
+struct examples {
+  std::vector<drawing::scene> wanted;
+  std::vector<drawing::scene> before;
+  std::vector<std::string> prompts;
+  std::vector<std::int64_t> times;
+  std::vector<double> change;
+  std::vector<double> excess;
 };
 
-pool encode_part(const engine::autoencoder_kl& vae, const options& o, int part) {
-  at::set_num_threads(1);
-  const at::NoGradGuard no_grad;
-  const bf16_products guard(o.bfloat16);
-  drawing::random r(o.seed + 23 + static_cast<std::uint64_t>(part));
-  pool p;
-  std::vector<at::Tensor> latents;
-  while (static_cast<std::int64_t>(p.scenes.size()) < o.pool / batch_parts) {
-    std::vector<drawing::scene> some;
-    for (int i = 0; i < 16; ++i) some.push_back(drawing::training_scene(r));
-    const auto moments = vae.encode(to_tensor(some).to(o.device)).to(at::kFloat);
-    latents.push_back(moments.narrow(1, 0, vae.config().latent_channels));
-    p.scenes.insert(p.scenes.end(), some.begin(), some.end());
-  }
-  p.latents = at::cat(latents);
-  return p;
+double signal_to_noise(std::int64_t time) {
+  static const auto alphas = cumulative_alphas();
+  const double a = alphas[time].item<double>();
+  return std::sqrt(a / (1 - a));
 }
 
-pool encode_pool(const engine::autoencoder_kl& vae, const options& o) {
-  fmt::print(stderr, "encoding {} pictures\n", o.pool);
-  const auto how = o.threads > 1 ? std::launch::async : std::launch::deferred;
-  std::vector<std::future<pool>> parts;
-  for (int part = 0; part < batch_parts; ++part) {
-    parts.push_back(std::async(how, encode_part, std::cref(vae), std::cref(o), part));
+/// A drawing taken up in the middle by another prompt: at time `start` the sample is a noisy
+/// `before`. What deterministic steps leave of it later is noise in the same proportion, and the
+/// UNet learns not to be misled by it: image to image, and its own first errors.
+void add_edit(examples& e, drawing::random& r, std::int64_t time) {
+  const auto edit = drawing::training_edit(r);
+  const auto start = std::max(time, static_cast<std::int64_t>(r.uniform(450, 970)));
+  e.wanted.push_back(edit.after);
+  e.before.push_back(edit.before);
+  e.prompts.push_back(drawing::caption(edit.after, r, edit.background_stays));
+  e.change.push_back(signal_to_noise(start));
+  e.excess.push_back(0);
+}
+
+/// Some with more contrast than there is: what much guidance makes of the first steps.
+void add_plain(examples& e, drawing::random& r, std::int64_t time) {
+  e.wanted.push_back(drawing::training_scene(r));
+  e.before.push_back(e.wanted.back());
+  e.prompts.push_back(r.chance(empty_prompts) ? "" : drawing::caption(e.wanted.back(), r, true));
+  e.change.push_back(0);
+  e.excess.push_back(time < 960 && r.chance(overdone) ? r.uniform(0, 0.6) : 0);
+}
+
+examples make_examples(drawing::random& r, std::int64_t count) {
+  examples e;
+  for (std::int64_t i = 0; i < count; ++i) {
+    // One time from each of `count` equal parts: the loss varies less from batch to batch.
+    const double share = (static_cast<double>(i) + r.uniform(0, 1)) / double(count);
+    // More of the noisy times, where the prompt decides what becomes of the picture.
+    const auto time = static_cast<std::int64_t>(std::pow(share, 0.7) * train_timesteps);
+    e.times.push_back(time);
+    if (r.chance(edits)) {
+      add_edit(e, r, time);
+    } else {
+      add_plain(e, r, time);
+    }
   }
-  pool all;
-  std::vector<at::Tensor> latents;
-  for (auto& part : parts) {
-    const auto p = part.get();
-    all.scenes.insert(all.scenes.end(), p.scenes.begin(), p.scenes.end());
-    latents.push_back(p.latents);
-  }
-  all.latents = at::cat(latents);
-  const auto spread = all.latents.std().item<double>();
-  fmt::print(stderr, "latents have a standard deviation of {:.3f}\n", spread);
-  return all;
+  return e;
+}
+
+at::Tensor column(const std::vector<double>& values, at::Device device) {
+  return at::tensor(values).to(at::kFloat).view({-1, 1, 1, 1}).to(device);
 }
 
 at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
-                   const pool& data, const options& o, std::int64_t iteration, int part) {
+                   latent_cache& latents, const options& o, std::int64_t iteration, int part) {
   const auto seed = part_seed(o.seed * 2'000'003 + (1ULL << 40), iteration, part);
-  const auto count = o.diffusion_batch / batch_parts;
   drawing::random r(seed);
   const auto generator = at::detail::createCPUGenerator(seed);
-  std::vector<std::string> prompts;
-  std::vector<std::int64_t> rows, times;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto row = r.below(static_cast<int>(data.scenes.size()));
-    rows.push_back(row);
-    const auto& scene = data.scenes[static_cast<std::size_t>(row)];
-    prompts.push_back(r.chance(empty_prompts) ? "" : drawing::caption(scene, r, true));
-    // One time from each of `batch` equal parts: the loss varies less from batch to batch.
-    const double share = (static_cast<double>(i) + r.uniform(0, 1)) / double(count);
-    // More of the noisy times, where the prompt decides what becomes of the picture.
-    times.push_back(static_cast<std::int64_t>(std::pow(share, 0.7) * train_timesteps));
-  }
-  const auto clean = data.latents.index_select(0, at::tensor(rows).to(o.device));
-  const auto noise = at::randn(clean.sizes(), generator).to(o.device);
-  const auto t = at::tensor(times).to(o.device);
+  const auto e = make_examples(r, o.diffusion_batch / batch_parts);
+  const auto clean = latents.of(e.wanted);
+  const auto noise = at::randn(clean.sizes(), generator).to(o.device) +
+                     column(e.change, o.device) * (latents.of(e.before) - clean) +
+                     column(e.excess, o.device) * clean;
+  const auto t = at::tensor(e.times).to(o.device);
   const auto mixed = add_noise(clean, noise, t);
   const bf16_products guard(o.bfloat16);
   engine::unet_input in;
   in.sample = mixed.sample;
   in.timestep = t;
-  in.encoder_hidden_states = n.text(token_ids(tokenizer, prompts).to(o.device)).last_hidden_state;
+  in.encoder_hidden_states = n.text(token_ids(tokenizer, e.prompts).to(o.device)).last_hidden_state;
   return (n.unet(in) - mixed.target).square().mean();
 }
 
@@ -113,15 +126,14 @@ at::Tensor loss_of(const diffusion_networks& n, const engine::clip_tokenizer& to
 result<void> show(const diffusion_networks& n, const engine::clip_tokenizer& tokenizer,
                   const engine::autoencoder_kl& vae, const options& o, std::int64_t iteration) {
   const at::NoGradGuard no_grad;
-  auto tasks = drawing::held_out_tasks(64, 21);
-  const auto known = drawing::training_tasks(32, 22);
-  tasks.insert(tasks.end(), known.begin(), known.end());
-  const auto pictures = generate({&tokenizer, &n.text, &n.unet, &vae}, prompts_of(tasks),
-                                 {.steps = 10, .guidance = 5, .seed = 1, .device = o.device});
-  tasks.resize(64);
-  fmt::print("diffusion {}: held out: {}; training: {}\n", iteration,
-             to_string(score_of(tasks, pictures.narrow(0, 0, 64))),
-             to_string(score_of(known, pictures.narrow(0, 64, 32))));
+  const auto tasks = drawing::held_out_tasks(64, 21);
+  const auto drawn = [&](double guidance) {
+    return generate({&tokenizer, &n.text, &n.unet, &vae}, prompts_of(tasks),
+                    {.steps = 10, .guidance = guidance, .seed = 1, .device = o.device});
+  };
+  const auto pictures = drawn(1.5);
+  fmt::print("diffusion {}: guidance 1.5: {}; guidance 7.5: {}\n", iteration,
+             to_string(score_of(tasks, pictures)), to_string(score_of(tasks, drawn(7.5))));
   std::fflush(stdout);
   return save_sheet(o.work / fmt::format("diffusion-{:06}.png", iteration),
                     pictures.narrow(0, 0, 40), 10);
@@ -149,7 +161,7 @@ result<outcome> train_diffusion(const options& o) {
   if (!tokenizer) return fail(tokenizer.error());
   const auto vae = engine::load_autoencoder_kl(o.model / "vae", at::kFloat, o.device);
   if (!vae) return fail(vae.error());
-  const auto data = encode_pool(**vae, o);
+  latent_cache latents(**vae, o);
   const diffusion_networks n(static_cast<std::int64_t>(tokenizer->vocab_size()), o.seed, o.device);
   adamw optimizer(n.tensors(), {});
   const stage s{
@@ -159,7 +171,7 @@ result<outcome> train_diffusion(const options& o) {
           [&](std::int64_t i) {
             return learning_rate(i, o.diffusion_iterations, o.diffusion_rate, 200, 1.0);
           },
-      .loss = [&](std::int64_t i, int part) { return loss_of(n, *tokenizer, data, o, i, part); },
+      .loss = [&](std::int64_t i, int part) { return loss_of(n, *tokenizer, latents, o, i, part); },
       .keep = [&](std::int64_t i) -> result<void> {
         if (auto shown = show(n, *tokenizer, **vae, o, i); !shown) return shown;
         return save_model(n, *tokenizer, o);

@@ -97,7 +97,10 @@ std::vector<std::uint8_t> draw(const scene& s, int side = 64);
 /// learn that it does not occur.
 bool held_out(const scene& s);
 
-/// Any scene that is not held out. One in ten has two objects.
+/// Gives an object of a said size and place its radius and its centre.
+void settle(object& o, size s, place p);
+
+/// Any scene that is not held out. One in five has two objects.
 scene training_scene(random& r);
 
 /// One to four objects of any size anywhere, over one another: for the autoencoder, which learns
@@ -106,6 +109,21 @@ scene crowded_scene(random& r);
 
 /// A scene that is held out, of one object or of two.
 scene held_out_scene(random& r, bool pair);
+
+/// A picture of one object and what somebody wants made of it.
+struct edit {
+  scene before;
+  scene after;  ///< says what differs, and not always the size and the place where they stay
+  bool background_stays = true;
+};
+
+/// Any edit whose `after` is not held out.
+edit training_edit(random& r);
+
+/// What an edit task changes; everything else stays.
+enum class change { colour, background, form, place };
+inline constexpr int change_count = 4;
+std::string_view to_string(change c);
 
 /// A caption that is true of the scene, in one of several wordings. Some (only with
 /// `may_omit_background`) leave the background unsaid.
@@ -116,10 +134,21 @@ struct task {
   std::string prompt;
 };
 
+/// Whether a caption of two objects says how they lie; "a red circle and a blue star" does not.
+bool says_arrangement(std::string_view caption);
+
 /// `count` different prompts about held-out scenes, always the same for a seed.
 std::vector<task> held_out_tasks(int count, std::uint64_t seed, bool pairs = false);
 
-/// The same about scenes with one object that training may see.
+struct edit_task {
+  scene before;
+  task after;  ///< held out; `wanted` says the place in any case, the prompt only if it changes
+};
+
+/// `count` edits that change one thing, always the same for a seed.
+std::vector<edit_task> edit_tasks(int count, std::uint64_t seed, change c);
+
+/// As held_out_tasks(), about scenes with one object that training may see.
 std::vector<task> training_tasks(int count, std::uint64_t seed);
 
 }  // namespace lp::drawing

@@ -13,61 +13,18 @@
 
 namespace lp::train {
 
-at::Tensor token_ids(const engine::clip_tokenizer& tokenizer,
-                     const std::vector<std::string>& prompts) {
-  std::vector<std::int64_t> ids;
-  for (const auto& p : prompts) {
-    const auto one = tokenizer.encode(p);
-    ids.insert(ids.end(), one.begin(), one.end());
-  }
-  return at::tensor(ids).view({static_cast<std::int64_t>(prompts.size()), -1});
-}
-
 namespace {
 
-at::Tensor generate_batch(const networks& n, std::vector<std::string> prompts, const sampling& s) {
-  const auto count = static_cast<std::int64_t>(prompts.size());
-  prompts.insert(prompts.begin(), prompts.size(), "");
-  const auto text = n.text->operator()(token_ids(*n.tokenizer, prompts).to(s.device));
-  const auto side = n.unet->config().sample_size;
-  const auto noise = at::randn({count, n.unet->config().in_channels, side, side},
-                               at::detail::createCPUGenerator(s.seed));
-  const auto predict = [&](const at::Tensor& x, std::int64_t t) {
-    engine::unet_input in;
-    in.sample = at::cat({x, x});
-    in.timestep = at::full({2 * count}, t, at::TensorOptions(at::kLong).device(s.device));
-    in.encoder_hidden_states = text.last_hidden_state;
-    const auto v = n.unet->operator()(in);
-    const auto without = v.narrow(0, 0, count);
-    return without + s.guidance * (v.narrow(0, count, count) - without);
-  };
-  const auto latents = sample_ddim(noise.to(s.device), s.steps, predict);
-  return n.vae->decode(latents / n.vae->config().scaling_factor).clamp(-1, 1).cpu();
+bool pair_is_right(const drawing::task& t, const testing::picture_view& view) {
+  using drawing::arrangement;
+  if (testing::judge_pair(t.wanted, view)) return true;
+  if (drawing::says_arrangement(t.prompt)) return false;
+  auto other = t.wanted;
+  other.order = other.order == arrangement::beside ? arrangement::above : arrangement::beside;
+  return testing::judge_pair(other, view);
 }
 
 }  // namespace
-
-at::Tensor generate(const networks& n, const std::vector<std::string>& prompts, const sampling& s) {
-  const at::NoGradGuard no_grad;
-  constexpr std::size_t batch = 32;
-  std::vector<at::Tensor> parts;
-  for (std::size_t i = 0; i < prompts.size(); i += batch) {
-    const auto last = std::min(i + batch, prompts.size());
-    auto one = s;
-    one.seed += i;
-    parts.push_back(generate_batch(n,
-                                   {prompts.begin() + static_cast<std::ptrdiff_t>(i),
-                                    prompts.begin() + static_cast<std::ptrdiff_t>(last)},
-                                   one));
-  }
-  return at::cat(parts);
-}
-
-std::vector<std::string> prompts_of(const std::vector<drawing::task>& tasks) {
-  std::vector<std::string> out;
-  for (const auto& t : tasks) out.push_back(t.prompt);
-  return out;
-}
 
 score score_of(const std::vector<drawing::task>& tasks, const at::Tensor& pictures) {
   score s;
@@ -78,7 +35,7 @@ score score_of(const std::vector<drawing::task>& tasks, const at::Tensor& pictur
     const testing::picture_view view{rgb, width, height};
     if (t.wanted.order != drawing::arrangement::single) {
       s.pairs = true;
-      s.right += testing::judge_pair(t.wanted, view);
+      s.right += pair_is_right(t, view);
       continue;
     }
     const auto v = testing::judge(t.wanted, view);
@@ -87,6 +44,7 @@ score score_of(const std::vector<drawing::task>& tasks, const at::Tensor& pictur
     s.shape += v.shape;
     s.place += v.place;
     s.right += v.right();
+    s.right_in_place += v.right() && v.place;
   }
   return s;
 }
@@ -106,8 +64,8 @@ at::Tensor drawn(const std::vector<drawing::task>& tasks) {
 }
 
 /// Prints the scores of one kind of prompts and leaves a sheet in the work folder.
-result<void> evaluate(const networks& n, const std::vector<drawing::task>& tasks,
-                      const std::string& kind, const sampling& s, const options& o) {
+result<void> judge_prompts(const networks& n, const std::vector<drawing::task>& tasks,
+                           const std::string& kind, const sampling& s, const options& o) {
   const at::NoGradGuard no_grad;
   const auto real = drawn(tasks);
   const auto start = clock::now();
@@ -119,32 +77,71 @@ result<void> evaluate(const networks& n, const std::vector<drawing::task>& tasks
   fmt::print("  real drawings:       {}\n", to_string(score_of(tasks, real)));
   fmt::print("  through autoencoder: {}\n", to_string(score_of(tasks, through)));
   fmt::print("  generated:           {}\n", to_string(score_of(tasks, pictures)));
+  std::fflush(stdout);
+  std::vector<at::Tensor> wrong;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const auto one = pictures.narrow(0, static_cast<std::int64_t>(i), 1);
+    if (score_of({tasks[i]}, one).right == 0) wrong.push_back(one);
+  }
+  if (!wrong.empty()) {
+    const auto file = o.work / fmt::format("wrong {}.png", kind);
+    if (auto saved = save_sheet(file, at::cat(wrong), 10); !saved) return saved;
+  }
   const auto shown = std::min<std::int64_t>(pictures.size(0), 60);
   return save_sheet(o.work / fmt::format("evaluation {}.png", kind), pictures.narrow(0, 0, shown),
                     10);
 }
 
-}  // namespace
-
-result<void> evaluate(const options& o, int count, int steps, double guidance) {
-  const auto tokenizer = engine::clip_tokenizer::open(o.model / "tokenizer");
-  if (!tokenizer) return fail(tokenizer.error());
-  const auto text = engine::load_clip_text(o.model / "text_encoder", at::kFloat, o.device);
-  if (!text) return fail(text.error());
-  const auto unet = engine::load_unet(o.model / "unet", at::kFloat, o.device);
-  if (!unet) return fail(unet.error());
-  const auto vae = engine::load_autoencoder_kl(o.model / "vae", at::kFloat, o.device);
-  if (!vae) return fail(vae.error());
-  const networks n{&*tokenizer, text->get(), unet->get(), vae->get()};
-  const sampling s{.steps = steps, .guidance = guidance, .seed = 1, .device = o.device};
-  const std::vector<std::pair<std::string, std::vector<drawing::task>>> kinds{
-      {"held-out", drawing::held_out_tasks(count, 100)},
-      {"training", drawing::training_tasks(count, 100)},
-      {"held-out two-object", drawing::held_out_tasks(count, 100, true)}};
-  for (const auto& [kind, tasks] : kinds) {
-    if (auto judged = evaluate(n, tasks, kind, s, o); !judged) return judged;
+/// Image to image: one thing is changed by the prompt, everything else shall stay.
+result<void> judge_edits(const networks& n, const evaluation& e, sampling s, const options& o) {
+  const at::NoGradGuard no_grad;
+  fmt::print("{} edits of each kind, {} steps, guidance {}\n", e.count, s.steps, s.guidance);
+  for (int c = 0; c < drawing::change_count; ++c) {
+    const auto what = static_cast<drawing::change>(c);
+    const auto edits = drawing::edit_tasks(e.count, e.seed, what);
+    std::vector<drawing::task> tasks, given;
+    for (const auto& one : edits) {
+      tasks.push_back(one.after);
+      given.push_back({one.before, ""});
+    }
+    const auto from = latent_mean(*n.vae, drawn(given).to(o.device));
+    for (const double strength : {0.5, 0.6, 0.7, 0.8, 0.9}) {
+      s.strength = strength;
+      const auto pictures = generate(n, prompts_of(tasks), s, from);
+      const auto score = score_of(tasks, pictures);
+      fmt::print("  {:10} strength {}: all as wanted {}, {}\n", to_string(what), strength,
+                 score.right_in_place, to_string(score));
+      std::fflush(stdout);
+      const auto shown = std::min<std::int64_t>(pictures.size(0), 20);
+      const auto sheet = at::cat({drawn(given).narrow(0, 0, shown), pictures.narrow(0, 0, shown)});
+      const auto file = o.work / fmt::format("edit {} {}.png", to_string(what), strength);
+      if (auto saved = save_sheet(file, sheet, 10); !saved) return saved;
+    }
   }
   return {};
+}
+
+}  // namespace
+
+result<void> evaluate(const options& o, const evaluation& e) {
+  const auto model = load_model(o);
+  if (!model) return fail(model.error());
+  const auto n = model->view();
+  const sampling s{.steps = e.steps, .guidance = e.guidance, .seed = e.seed, .device = o.device};
+  const auto wanted = [&](const char* kind) { return e.kind == "all" || e.kind == kind; };
+  result<void> done;
+  if (wanted("single")) {
+    done = judge_prompts(n, drawing::held_out_tasks(e.count, e.seed), "held-out", s, o);
+  }
+  if (done && wanted("training")) {
+    done = judge_prompts(n, drawing::training_tasks(e.count, e.seed), "training", s, o);
+  }
+  if (done && wanted("pairs")) {
+    done = judge_prompts(n, drawing::held_out_tasks(e.count, e.seed, true), "held-out two-object",
+                         s, o);
+  }
+  if (done && wanted("edits")) done = judge_edits(n, e, s, o);
+  return done;
 }
 
 }  // namespace lp::train

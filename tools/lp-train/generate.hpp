@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "pipelines/engine/clip_tokenizer.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "tools/lp-train/drawing.hpp"
+#include "tools/lp-train/stages.hpp"
 
 namespace lp::train {
 
@@ -30,12 +32,30 @@ struct networks {
 struct sampling {
   int steps = 20;
   double guidance = 5;
+  double strength = 1;  ///< of image to image: the share of the steps that is done
   std::uint64_t seed = 1;
   at::Device device = at::kCPU;
 };
 
-/// [N, 3, H, W] in [-1, 1] on the CPU. Without gradients.
-at::Tensor generate(const networks& n, const std::vector<std::string>& prompts, const sampling& s);
+/// fp32 [N, C, h, w]. From noise; or, given latents of pictures `from`, image to image. Without
+/// gradients.
+at::Tensor generate_latents(const networks& n, const std::vector<std::string>& prompts,
+                            const sampling& s, const at::Tensor& from = {});
+
+/// The same as pictures: [N, 3, H, W] in [-1, 1] on the CPU.
+at::Tensor generate(const networks& n, const std::vector<std::string>& prompts, const sampling& s,
+                    const at::Tensor& from = {});
+
+/// The finished folder.
+struct loaded_model {
+  engine::clip_tokenizer tokenizer;
+  std::unique_ptr<engine::clip_text> text;
+  std::unique_ptr<engine::unet> unet;
+  std::unique_ptr<engine::autoencoder_kl> vae;
+
+  networks view() const { return {&tokenizer, text.get(), unet.get(), vae.get()}; }
+};
+result<loaded_model> load_model(const options& o);
 
 std::vector<std::string> prompts_of(const std::vector<drawing::task>& tasks);
 
@@ -45,6 +65,7 @@ struct score {
   int colour = 0;
   int shape = 0;
   int place = 0;
+  int right_in_place = 0;  ///< of single objects: everything
   bool pairs = false;
   int right = 0;  ///< background, colour and shape; of pairs: everything
 };

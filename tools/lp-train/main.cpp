@@ -19,8 +19,8 @@ lp::result<at::Device> parse_device(const std::string& name) {
   return at::Device(at::kCUDA);
 }
 
-lp::result<void> run(const lp::train::options& o, const std::string& stage, int evaluated,
-                     int steps, double guidance) {
+lp::result<void> run(const lp::train::options& o, const std::string& stage,
+                     const lp::train::evaluation& judged) {
   std::error_code failed;
   std::filesystem::create_directories(o.work, failed);
   if (failed) {
@@ -36,8 +36,11 @@ lp::result<void> run(const lp::train::options& o, const std::string& stage, int 
   if (stage == "diffusion" || stage == "all") {
     if (auto done = lp::train::train_diffusion(o); !done) return lp::fail(done.error());
   }
-  if (evaluated == 0) return {};
-  return lp::train::evaluate(o, evaluated, steps, guidance);
+  if (stage == "finish" || stage == "all") {
+    if (auto done = lp::train::finish_decoder(o); !done) return lp::fail(done.error());
+  }
+  if (judged.count == 0) return {};
+  return lp::train::evaluate(o, judged);
 }
 
 }  // namespace
@@ -45,8 +48,7 @@ lp::result<void> run(const lp::train::options& o, const std::string& stage, int 
 int main(int argc, char** argv) {
   lp::train::options o;
   std::string stage = "all", device = "cpu";
-  int evaluated = 200, steps = 20;
-  double guidance = 1.5;
+  lp::train::evaluation judged;
   CLI::App app(
       "Trains the small text-to-image model in examples/models from random weights, on "
       "pictures it draws itself.");
@@ -54,7 +56,7 @@ int main(int argc, char** argv) {
   app.add_option("--out", o.model, "Model folder to write");
   app.add_option("--work", o.work, "Folder for checkpoints and sample sheets");
   app.add_option("--stage", stage, "What to train")
-      ->check(CLI::IsMember({"vae", "decoder", "diffusion", "all", "none"}));
+      ->check(CLI::IsMember({"vae", "decoder", "diffusion", "finish", "all", "none"}));
   app.add_option("--device", device, "Where to compute")->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--threads", o.threads, "CPU threads")->check(CLI::Range(1, 1024));
   app.add_option("--seed", o.seed, "Seed of weights, pictures, captions and noise");
@@ -64,25 +66,33 @@ int main(int argc, char** argv) {
       ->check(positive);
   app.add_option("--diffusion-iterations", o.diffusion_iterations, "Length of stage diffusion")
       ->check(positive);
+  app.add_option("--finish-iterations", o.finish_iterations, "Length of stage finish")
+      ->check(positive);
   app.add_option("--vae-batch", o.vae_batch, "Pictures an iteration")->check(positive);
   app.add_option("--diffusion-batch", o.diffusion_batch, "Pictures an iteration")->check(positive);
   app.add_option("--vae-rate", o.vae_rate, "Learning rate of stages vae and decoder");
+  app.add_option("--finish-rate", o.finish_rate, "Learning rate of stage finish");
   app.add_option("--diffusion-rate", o.diffusion_rate, "Learning rate of stage diffusion");
-  app.add_option("--pool", o.pool, "Pictures encoded for stage diffusion")->check(positive);
+  app.add_option("--drawn", o.drawn, "Latents that the UNet draws for stage finish")
+      ->check(positive);
   app.add_option("--minutes", o.minutes,
                  "Stop a stage after so long; 0: never. Run again to go on");
   app.add_option("--every", o.every, "Iterations between checkpoints")->check(positive);
   app.add_flag("--bf16", o.bfloat16, "Multiply in bf16");
-  app.add_option("--eval", evaluated, "Held-out prompts to judge at the end; 0: none")
+  app.add_option("--eval", judged.count, "Held-out prompts to judge at the end; 0: none")
       ->check(CLI::Range(0, 100'000));
-  app.add_option("--steps", steps, "Sampling steps when judging")->check(CLI::Range(1, 1000));
-  app.add_option("--guidance", guidance, "Guidance scale when judging");
+  app.add_option("--eval-kind", judged.kind, "What to judge")
+      ->check(CLI::IsMember({"all", "single", "training", "pairs", "edits"}));
+  app.add_option("--eval-seed", judged.seed, "Seed of the prompts and the noise when judging");
+  app.add_option("--steps", judged.steps, "Sampling steps when judging")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--guidance", judged.guidance, "Guidance scale when judging");
   CLI11_PARSE(app, argc, argv);
   // Training has threads of its own; see parallel.hpp.
   at::set_num_threads(1);
   const auto where = parse_device(device);
   if (where) o.device = *where;
-  const auto done = where ? run(o, stage, evaluated, steps, guidance) : lp::fail(where.error());
+  const auto done = where ? run(o, stage, judged) : lp::fail(where.error());
   if (done) return 0;
   fmt::print(stderr, "lp-train: {}\n", lp::render(done.error()));
   return 1;

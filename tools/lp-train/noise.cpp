@@ -32,13 +32,15 @@ noisy add_noise(const at::Tensor& clean, const at::Tensor& noise, const at::Tens
   return {signal * clean + sigma * noise, signal * noise - sigma * clean};
 }
 
-at::Tensor sample_ddim(at::Tensor x, int steps,
+std::int64_t ddim_time(int steps, int i) {
+  return std::llround(train_timesteps - i * double(train_timesteps) / steps) - 1;
+}
+
+at::Tensor sample_ddim(at::Tensor x, int steps, int first,
                        const std::function<at::Tensor(const at::Tensor&, std::int64_t)>& predict) {
   const auto alphas = cumulative_alphas();
-  const auto time = [&](int i) {
-    return std::llround(train_timesteps - i * double(train_timesteps) / steps) - 1;
-  };
-  for (int i = 0; i < steps; ++i) {
+  const auto time = [&](int i) { return ddim_time(steps, i); };
+  for (int i = first; i < steps; ++i) {
     const auto t = time(i);
     const double a = alphas[t].item<double>();
     const double next = i + 1 < steps ? alphas[time(i + 1)].item<double>() : 1.0;

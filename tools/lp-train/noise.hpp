@@ -24,8 +24,11 @@ struct noisy {
 };
 noisy add_noise(const at::Tensor& clean, const at::Tensor& noise, const at::Tensor& times);
 
-/// Deterministic DDIM from `noise` with trailing time steps. `predict(sample, t)` gives v.
-at::Tensor sample_ddim(at::Tensor noise, int steps,
+/// Time of step `i` of `steps`, counted back from the last time ("trailing").
+std::int64_t ddim_time(int steps, int i);
+
+/// Deterministic DDIM from the sample before step `first`. `predict(sample, t)` gives v.
+at::Tensor sample_ddim(at::Tensor sample, int steps, int first,
                        const std::function<at::Tensor(const at::Tensor&, std::int64_t)>& predict);
 
 }  // namespace lp::train

@@ -54,10 +54,7 @@ object single_object(random& r) {
   o.said_size = r.chance(0.5) ? size::unsaid : static_cast<size>(1 + r.below(3));
   o.said_place = r.chance(0.5) ? place::unsaid : static_cast<place>(1 + r.below(place_count - 1));
   const int step = o.said_size == size::unsaid ? r.below(3) : static_cast<int>(o.said_size) - 1;
-  const auto [dx, dy] = direction(o.said_place);
-  o.radius = radii[static_cast<std::size_t>(step)];
-  o.x = canvas / 2 + dx * offsets[static_cast<std::size_t>(step)];
-  o.y = canvas / 2 + dy * offsets[static_cast<std::size_t>(step)];
+  settle(o, static_cast<size>(1 + step), o.said_place);
   return o;
 }
 
@@ -204,8 +201,16 @@ bool held_out(const scene& s) {
   return random(key).next() % 8 == 0;
 }
 
+void settle(object& o, size s, place p) {
+  const auto step = static_cast<std::size_t>(s) - 1;
+  const auto [dx, dy] = direction(p);
+  o.radius = radii[step];
+  o.x = canvas / 2 + dx * offsets[step];
+  o.y = canvas / 2 + dy * offsets[step];
+}
+
 scene training_scene(random& r) {
-  return sample(r, r.chance(0.1), false);
+  return sample(r, r.chance(0.2), false);
 }
 
 scene crowded_scene(random& r) {
@@ -248,6 +253,13 @@ std::vector<task> tasks(int count, std::uint64_t seed, bool pairs, bool want_hel
 }
 
 }  // namespace
+
+bool says_arrangement(std::string_view caption) {
+  constexpr std::array<std::string_view, 6> words{"left",  "right", "above",
+                                                  "below", "top",   "bottom"};
+  return std::ranges::any_of(
+      words, [&](auto word) { return caption.find(word) != std::string_view::npos; });
+}
 
 std::vector<task> held_out_tasks(int count, std::uint64_t seed, bool pairs) {
   return tasks(count, seed, pairs, true);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The two stages of training. Each goes on from its newest checkpoint in the work folder, and
+// The stages of training. Each goes on from its newest checkpoint in the work folder, and
 // leaves its component in the model folder.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -22,11 +23,13 @@ struct options {
   std::int64_t vae_iterations = 2200;
   std::int64_t decoder_iterations = 1600;
   std::int64_t diffusion_iterations = 12000;
+  std::int64_t finish_iterations = 2000;
   std::int64_t vae_batch = 12;
   std::int64_t diffusion_batch = 32;
   double vae_rate = 2e-3;
   double diffusion_rate = 1.5e-3;
-  std::int64_t pool = 16000;  ///< pictures encoded once for the second stage
+  double finish_rate = 1e-3;
+  std::int64_t drawn = 4096;  ///< latents that the UNet draws for the last stage
   double minutes = 0;         ///< a stage stops after so long, with a checkpoint; 0: never
   std::int64_t every = 1000;  ///< iterations between checkpoints with a sample sheet
   bool bfloat16 = false;      ///< products in bf16, weights and sums in fp32
@@ -50,8 +53,18 @@ result<outcome> train_decoder(const options& o);
 /// text_encoder/, unet/, scheduler/, model_index.json and lp_model.json.
 result<outcome> train_diffusion(const options& o);
 
-/// Share of prompts whose picture is right, as judged over `count` held-out prompts, printed in
-/// parts; reads the finished folder.
-result<void> evaluate(const options& o, int count, int steps, double guidance);
+/// The decoder alone once more, on latents that the finished UNet draws. Rewrites vae/.
+result<outcome> finish_decoder(const options& o);
+
+struct evaluation {
+  int count = 200;           ///< prompts of each kind
+  std::string kind = "all";  ///< single, training, pairs, edits
+  std::uint64_t seed = 100;
+  int steps = 20;
+  double guidance = 1.5;
+};
+
+/// Share of prompts whose picture is right, as judged, printed in parts; reads the finished folder.
+result<void> evaluate(const options& o, const evaluation& e);
 
 }  // namespace lp::train
