@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Stage finish: the decoder learns to make clean pictures of what the UNet leaves.
+#include <algorithm>
 #include <cmath>
 #include <future>
 
@@ -56,36 +57,55 @@ drawn_latents draw_part(const networks& n, const options& o, int part) {
   return d;
 }
 
-/// What the UNet draws, without the pictures that it got quite wrong: no decoder could know.
+double error_of(const engine::autoencoder_kl& vae, const drawing::scene& scene,
+                const at::Tensor& drawn, const options& o) {
+  const auto wanted = latent_mean(vae, to_tensor({scene}).to(o.device));
+  return (drawn - wanted).square().mean().item<double>();
+}
+
 drawn_latents draw_all(const networks& n, const options& o) {
-  const at::NoGradGuard no_grad;
   fmt::print(stderr, "drawing {} latents\n", o.drawn);
   const auto how = o.threads > 1 ? std::launch::async : std::launch::deferred;
   std::vector<std::future<drawn_latents>> parts;
   for (int part = 0; part < batch_parts; ++part) {
     parts.push_back(std::async(how, draw_part, std::cref(n), std::cref(o), part));
   }
-  drawn_latents good;
+  drawn_latents all;
   std::vector<at::Tensor> latents;
-  double total = 0;
-  std::int64_t count = 0;
   for (auto& part : parts) {
     const auto d = part.get();
-    for (std::size_t i = 0; i < d.scenes.size(); ++i) {
-      const auto wanted = latent_mean(*n.vae, to_tensor({d.scenes[i]}).to(o.device));
-      const auto drawn = d.latents.narrow(0, static_cast<std::int64_t>(i), 1);
-      const double error = (drawn - wanted).square().mean().item<double>();
-      ++count;
-      if (error > 0.5) continue;
-      total += error;
-      good.scenes.push_back(d.scenes[i]);
-      latents.push_back(drawn);
-    }
+    all.scenes.insert(all.scenes.end(), d.scenes.begin(), d.scenes.end());
+    latents.push_back(d.latents);
   }
-  good.latents = at::cat(latents);
-  const auto kept = static_cast<double>(good.scenes.size());
-  fmt::print(stderr, "{} of {} kept, deviation from the real latents {:.3f}\n", kept, count,
-             std::sqrt(total / kept));
+  all.latents = at::cat(latents);
+  return all;
+}
+
+/// Without the pictures that the UNet got quite wrong: no decoder could know what they should be.
+/// Half of them stay in any case.
+drawn_latents good_ones(const networks& n, const drawn_latents& all, const options& o) {
+  constexpr double quite_wrong = 0.5;
+  const at::NoGradGuard no_grad;
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < all.scenes.size(); ++i) {
+    const auto drawn = all.latents.narrow(0, static_cast<std::int64_t>(i), 1);
+    errors.push_back(error_of(*n.vae, all.scenes[i], drawn, o));
+  }
+  auto sorted = errors;
+  std::ranges::sort(sorted);
+  const double limit = std::max(quite_wrong, sorted[sorted.size() / 2]);
+  drawn_latents good;
+  std::vector<std::int64_t> rows;
+  double sum = 0;
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    if (errors[i] > limit) continue;
+    sum += errors[i];
+    rows.push_back(static_cast<std::int64_t>(i));
+    good.scenes.push_back(all.scenes[i]);
+  }
+  good.latents = all.latents.index_select(0, at::tensor(rows).to(o.device));
+  fmt::print(stderr, "{} of {} kept, deviation from the real latents {:.3f}\n", rows.size(),
+             errors.size(), std::sqrt(sum / static_cast<double>(rows.size())));
   return good;
 }
 
@@ -147,7 +167,8 @@ result<outcome> finish_decoder(const options& o) {
   if (!d) return fail(d.error());
   const auto model = load_model(o);
   if (!model) return fail(model.error());
-  const auto data = draw_all(model->view(), o);
+  const auto n = model->view();
+  const auto data = good_ones(n, draw_all(n, o), o);
   const auto loss = [&](std::int64_t i, int part) {
     return finish_loss(*d->vae, data, o, i, part);
   };

@@ -204,7 +204,7 @@ result<void> save_index(const std::filesystem::path& folder) {
                          {"timestep_spacing", "trailing"}};
   const object ours{{"sizes", array{array{picture_side, picture_side}}},
                     {"default_steps", 20},
-                    {"max_guidance", 1.5},
+                    {"max_guidance", 2},
                     {"description",
                      "Flat shapes (circle, square, triangle, star, ring) in eight colours on a "
                      "coloured background, one or two of them; trained from random weights by "

@@ -61,7 +61,7 @@ struct evaluation {
   std::string kind = "all";  ///< single, training, pairs, edits
   std::uint64_t seed = 100;
   int steps = 20;
-  double guidance = 1.5;
+  double guidance = 2;
 };
 
 /// Share of prompts whose picture is right, as judged, printed in parts; reads the finished folder.
