@@ -13,6 +13,7 @@
 #include "runtime/base/clock.hpp"
 #include "tests/support/picture_judge.hpp"
 #include "tools/lp-train/generate.hpp"
+#include "tools/lp-train/pictures.hpp"
 
 namespace lp {
 namespace {
@@ -25,14 +26,18 @@ const std::filesystem::path folder =
 
 using pipeline = std::shared_ptr<const engine::stable_diffusion>;
 
-/// One picture, as a job draws it: [1, 3, 64, 64] in [-1, 1].
-at::Tensor draw(const pipeline& p, const std::string& prompt, std::uint64_t seed, double guidance) {
+engine::drawing_request request(const std::string& prompt, std::uint64_t seed, double guidance) {
   engine::drawing_request r;
   r.prompts = {prompt};
   r.seeds = {seed};
   r.width = r.height = 64;
   r.steps = steps;
   r.guidance_scale = guidance;
+  return r;
+}
+
+/// One picture, as a job draws it: [1, 3, 64, 64] in [-1, 1].
+at::Tensor draw(const pipeline& p, const engine::drawing_request& r) {
   auto started = engine::stable_diffusion::start(p, r);
   if (!started) throw std::runtime_error(render(started.error()));
   auto& drawing = **started;
@@ -42,6 +47,28 @@ at::Tensor draw(const pipeline& p, const std::string& prompt, std::uint64_t seed
   auto picture = drawing.picture(0);
   if (!picture) throw std::runtime_error(render(picture.error()));
   return *picture * 2 - 1;
+}
+
+at::Tensor draw(const pipeline& p, const std::string& prompt, std::uint64_t seed, double guidance) {
+  return draw(p, request(prompt, seed, guidance));
+}
+
+/// Image to image: in how many of 40 pictures what the prompt says has changed, and nothing else.
+int good_edits(const pipeline& p, drawing::change what, double strength, double guidance) {
+  const auto edits = drawing::edit_tasks(40, 100, what);
+  std::vector<drawing::task> wanted;
+  std::vector<at::Tensor> pictures;
+  for (std::size_t i = 0; i < edits.size(); ++i) {
+    auto r = request(edits[i].after.prompt, 3000 + i, guidance);
+    r.image = (train::to_tensor({edits[i].before}) + 1) / 2;
+    r.strength = strength;
+    pictures.push_back(draw(p, r));
+    wanted.push_back(edits[i].after);
+  }
+  const auto s = train::score_of(wanted, at::cat(pictures));
+  fmt::print("{} changed at strength {}: all as wanted {}/40, {}\n", to_string(what), strength,
+             s.right_in_place, to_string(s));
+  return s.right_in_place;
 }
 
 train::score score_of_prompts(const pipeline& p, const std::vector<drawing::task>& tasks,
@@ -90,6 +117,16 @@ TEST_F(shipped_model, draws_two_objects) {
   ASSERT_TRUE(facts);
   const auto tasks = drawing::held_out_tasks(100, 100, true);
   EXPECT_GE(score_of_prompts(pipeline_, tasks, facts->max_guidance).right, 88);
+}
+
+TEST_F(shipped_model, changes_what_a_prompt_says_of_a_picture) {
+  const auto facts = engine::read_model_facts(folder, 8);
+  ASSERT_TRUE(facts);
+  const auto guidance = facts->max_guidance;
+  EXPECT_GE(good_edits(pipeline_, drawing::change::colour, 0.5, guidance), 28);
+  EXPECT_GE(good_edits(pipeline_, drawing::change::background, 0.5, guidance), 28);
+  EXPECT_GE(good_edits(pipeline_, drawing::change::form, 0.5, guidance), 26);
+  EXPECT_GE(good_edits(pipeline_, drawing::change::place, 0.7, guidance), 32);
 }
 
 TEST_F(shipped_model, follows_the_seed) {
