@@ -1,25 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "actors/run_queue.hpp"
 
-#include <algorithm>
 #include <exception>
+#include <iterator>
 #include <new>
+#include <span>
 
 namespace lp::actors {
 
 namespace {
 
-// One piece of work: nothing while the run goes on, its outcome when it ends.
-std::optional<result<pipelines::output>> work(pipelines::run& run) {
+using outcome = std::optional<result<pipelines::output>>;
+
+// Nothing while the run goes on, its outcome when it ends.
+outcome after(pipelines::run& run, const result<pipelines::progress>& p) {
+  if (!p) return fail(p.error());
+  if (p->done < p->total) return std::nullopt;
+  return run.finish();
+}
+
+// One piece of work of each, all together.
+std::vector<outcome> work(const std::vector<pipelines::run*>& runs) {
+  std::vector<outcome> out;
   try {
-    const result<pipelines::progress> p = run.step();
-    if (!p) return fail(p.error());
-    if (p->done < p->total) return std::nullopt;
-    return run.finish();
+    if (runs.size() == 1) return {after(*runs.front(), runs.front()->step())};
+    const auto steps = runs.front()->step_with(std::span(runs).subspan(1));
+    for (std::size_t i = 0; i < runs.size(); ++i) out.push_back(after(*runs[i], steps.at(i)));
+    return out;
   } catch (const std::bad_alloc&) {
-    return fail(ec::out_of_memory, "the device's memory did not suffice for this job");
+    return std::vector<outcome>(
+        runs.size(), fail(ec::out_of_memory, "the device's memory did not suffice for this job"));
   } catch (const std::exception& e) {
-    return fail(ec::pipeline_failed, e.what());
+    return std::vector<outcome>(runs.size(), fail(ec::pipeline_failed, e.what()));
   }
 }
 
@@ -33,22 +45,39 @@ bool run_queue::cancel(const std::string& id) {
   return runs_.remove_if([&](const entry& e) { return e.id == id; }) > 0;
 }
 
-std::optional<run_queue::ended> run_queue::step(time_point now) {
-  if (runs_.empty()) return std::nullopt;
-  entry& e = runs_.front();
-  std::optional<result<pipelines::output>> outcome;
-  if (e.deadline <= now) {
-    outcome = fail(ec::deadline_exceeded, "the job's time was over while it ran");
-  } else {
-    outcome = work(*e.run);
-  }
-  if (!outcome) {
-    runs_.splice(runs_.end(), runs_, runs_.begin());
-    return std::nullopt;
-  }
-  ended out{std::move(e.id), std::move(*outcome)};
-  runs_.pop_front();
+std::optional<run_queue::ended> run_queue::next_ended() {
+  if (ended_.empty()) return std::nullopt;
+  ended out = std::move(ended_.front());
+  ended_.pop_front();
   return out;
+}
+
+std::optional<run_queue::ended> run_queue::step(time_point now) {
+  if (!ended_.empty() || runs_.empty()) return next_ended();
+  if (runs_.front().deadline <= now) {
+    ended_.push_back({std::move(runs_.front().id),
+                      fail(ec::deadline_exceeded, "the job's time was over while it ran")});
+    runs_.pop_front();
+    return next_ended();
+  }
+  const auto key = runs_.front().run->batch_key();
+  std::vector<std::list<entry>::iterator> together{runs_.begin()};
+  for (auto it = std::next(runs_.begin()); it != runs_.end(); ++it) {
+    if (key == 0 || together.size() == most_together) break;
+    if (it->deadline > now && it->run->batch_key() == key) together.push_back(it);
+  }
+  std::vector<pipelines::run*> runs;
+  for (const auto& it : together) runs.push_back(it->run.get());
+  auto outcomes = work(runs);
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    if (outcomes[i]) {
+      ended_.push_back({std::move(together[i]->id), std::move(*outcomes[i])});
+      runs_.erase(together[i]);
+    } else {
+      runs_.splice(runs_.end(), runs_, together[i]);
+    }
+  }
+  return next_ended();
 }
 
 }  // namespace lp::actors

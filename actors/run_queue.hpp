@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The runs that share one device: each step() does one bounded piece of work of one of them, in
-// turn, so that cancellation and deadlines take hold between steps. No CAF; time is an argument.
+// The runs that share one device: each step() does one bounded piece of work, so that cancellation
+// and deadlines take hold between steps. Whose turn it is takes along those whose work can be
+// computed with its own (continuous batching). No CAF; time is an argument.
 #pragma once
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pipelines/model.hpp"
 #include "runtime/base/clock.hpp"
@@ -28,12 +31,16 @@ class run_queue {
     result<pipelines::output> outcome;
   };
 
-  /// Works on the run whose turn it is; a run past its deadline ends with deadline_exceeded. An
-  /// exception out of a pipeline ends that run alone.
+  /// Runs that are stepped together at most.
+  static constexpr std::size_t most_together = 8;
+
+  /// Works on the run whose turn it is, and on those of its batch_key() with it; a run past its
+  /// deadline ends with deadline_exceeded. An exception out of a pipeline ends the runs of that
+  /// step. Where several end at once the next calls tell the others.
   std::optional<ended> step(time_point now);
 
-  bool empty() const { return runs_.empty(); }
-  std::size_t size() const { return runs_.size(); }
+  bool empty() const { return runs_.empty() && ended_.empty(); }
+  std::size_t size() const { return runs_.size() + ended_.size(); }
 
  private:
   struct entry {
@@ -42,7 +49,10 @@ class run_queue {
     time_point deadline;
   };
 
-  std::list<entry> runs_;  ///< front: whose turn it is
+  std::optional<ended> next_ended();
+
+  std::list<entry> runs_;    ///< front: whose turn it is
+  std::deque<ended> ended_;  ///< not told yet
 };
 
 }  // namespace lp::actors

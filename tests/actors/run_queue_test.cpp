@@ -45,6 +45,59 @@ TEST(run_queue, steps_its_runs_in_turn) {
   EXPECT_EQ(ended, (std::vector<std::string>{"2", "1"}));
 }
 
+// Steps with others of its key; a journal entry a step: how many took part.
+class sociable : public scripted {
+ public:
+  sociable(std::uint64_t key, int steps, std::string& journal, bool fails = false)
+      : scripted("x", steps, journal), key_(key), journal_(journal), fails_(fails) {}
+
+  std::uint64_t batch_key() const override { return key_; }
+  std::vector<result<pipelines::progress>> step_with(
+      std::span<pipelines::run* const> others) override {
+    journal_ += std::to_string(1 + others.size());
+    std::vector<result<pipelines::progress>> out{advance()};
+    for (auto* other : others) out.push_back(static_cast<sociable*>(other)->advance());
+    return out;
+  }
+  result<pipelines::progress> advance() {
+    if (fails_) return fail(ec::out_of_memory, "too much");
+    return pipelines::progress{++taken_, 3};
+  }
+
+ private:
+  std::uint64_t key_;
+  std::string& journal_;
+  bool fails_;
+  int taken_ = 0;
+};
+
+TEST(run_queue, steps_runs_of_one_key_together_whenever_they_came) {
+  run_queue q;
+  std::string journal;
+  q.add("1", std::make_unique<sociable>(7, 3, journal), later);
+  q.add("2", std::make_unique<sociable>(7, 3, journal), later);
+  EXPECT_FALSE(q.step(now));
+  q.add("3", std::make_unique<sociable>(7, 3, journal), later);
+  std::vector<std::string> ended;
+  for (int i = 0; i < 20 && !q.empty(); ++i) {
+    if (const auto e = q.step(now)) ended.push_back(e->id);
+  }
+  EXPECT_EQ(journal.substr(0, 3), "233");
+  EXPECT_EQ(ended, (std::vector<std::string>{"1", "2", "3"}));
+}
+
+TEST(run_queue, a_failure_among_runs_that_are_stepped_together_is_its_own) {
+  run_queue q;
+  std::string journal;
+  q.add("1", std::make_unique<sociable>(7, 3, journal), later);
+  q.add("2", std::make_unique<sociable>(7, 3, journal, true), later);
+  const auto e = q.step(now);
+  ASSERT_TRUE(e);
+  EXPECT_EQ(e->id, "2");
+  EXPECT_EQ(e->outcome.error().code, ec::out_of_memory);
+  EXPECT_EQ(q.size(), 1U);
+}
+
 TEST(run_queue, ends_a_late_run_without_stepping_it) {
   run_queue q;
   std::string journal;

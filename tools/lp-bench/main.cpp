@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 
+#include "tools/lp-bench/diffusion.hpp"
 #include "tools/lp-bench/load.hpp"
 #include "tools/lp-bench/noop.hpp"
 #include "tools/lp-bench/tickets.hpp"
@@ -15,6 +16,10 @@ int main(int argc, char** argv) {
   lp::bench::load_options load;
   auto* load_command = app.add_subcommand("load", "loading a model against reading its bytes");
   lp::bench::add_load_options(*load_command, load);
+  lp::bench::diffusion_options diffusion;
+  auto* diffusion_command =
+      app.add_subcommand("diffusion", "pictures of a model, alone and among others");
+  lp::bench::add_diffusion_options(*diffusion_command, diffusion);
   lp::bench::unet_options unet;
   auto* unet_command = app.add_subcommand("unet", "one call of a UNet with random weights");
   lp::bench::add_unet_options(*unet_command, unet);
@@ -24,6 +29,7 @@ int main(int argc, char** argv) {
   lp::bench::add_tickets_options(*tickets_command, tickets);
   CLI11_PARSE(app, argc, argv);
   if (noop_command->parsed()) return lp::bench::bench_noop(noop);
+  if (diffusion_command->parsed()) return lp::bench::bench_diffusion(diffusion);
   if (load_command->parsed()) return lp::bench::bench_load(load);
   if (tickets_command->parsed()) return lp::bench::bench_tickets(tickets);
   return lp::bench::bench_unet(unet);

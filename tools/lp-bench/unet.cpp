@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -21,6 +20,8 @@
 #include "pipelines/engine/random_parameters.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "runtime/base/bytes.hpp"
+#include "tools/lp-bench/memory.hpp"
+#include "tools/lp-bench/yardstick.hpp"
 
 namespace lp::bench {
 
@@ -40,14 +41,6 @@ result<engine::unet_config> read_config(const std::string& name) {
   const auto json = engine::read_json_file(name);
   if (!json) return fail(json.error());
   return engine::parse_unet_config(*json);
-}
-
-/// A line of /proc/self/status in bytes: "VmHWM" is the peak of resident memory, "VmRSS" now.
-std::uint64_t memory(const std::string& key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(key + ":")) return std::stoull(line.substr(key.size() + 1)) * 1024;
-  return 0;
 }
 
 std::string load_average() {
@@ -106,13 +99,13 @@ int bench_unet(const unet_options& o) {
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   at::set_num_threads(o.threads > 0 ? o.threads : cores);
   const c10::InferenceMode inference;
-  const auto before = memory("VmRSS");
+  const auto before = process_memory("VmRSS");
   auto weights = std::make_unique<engine::random_parameters>(engine::random_parameters::options{
       .dtype = o.dtype == "bf16" ? at::kBFloat16 : at::kFloat, .requires_grad = false});
   engine::unet net(*config, engine::scope(*weights));
   weights.reset();  // as when loading from files, the network alone holds them
   net.pack();
-  const auto built = memory("VmRSS");
+  const auto built = process_memory("VmRSS");
   const auto in = random_input(*config, o);
   double best = 0;
   for (int i = 0; i < o.calls; ++i) {
@@ -125,7 +118,11 @@ int bench_unet(const unet_options& o) {
   fmt::print(
       "{} {}, batch {}, latent {}x{}, {} threads: best {:.3f} s; weights {}, peak memory {}\n",
       o.config, o.dtype, o.batch, o.latent, o.latent, at::get_num_threads(), best,
-      human_bytes(built - before), human_bytes(memory("VmHWM")));
+      human_bytes(built - before), human_bytes(process_memory("VmHWM")));
+  // After the calls: its own memory is none of theirs.
+  const auto around = take_yardstick(5);
+  fmt::print("yardstick: {}; the call is {:.1f} times both\n", to_string(around),
+             best / around.sum());
   return 0;
 }
 

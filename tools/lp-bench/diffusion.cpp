@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "tools/lp-bench/diffusion.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <span>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+
+#include "pipelines/engine.hpp"
+#include "runtime/base/bytes.hpp"
+#include "runtime/base/clock.hpp"
+#include "tools/lp-bench/memory.hpp"
+#include "tools/lp-bench/yardstick.hpp"
+
+namespace lp::bench {
+
+namespace {
+
+pipelines::job_input job(const diffusion_options& o, int seed) {
+  pipelines::job_input in;
+  in.params = {{"prompt", "a red circle on a blue background"},
+               {"width", o.width},
+               {"height", o.height},
+               {"num_inference_steps", o.steps},
+               {"guidance_scale", o.guidance},
+               {"seed", seed}};
+  return in;
+}
+
+struct timing {
+  double seconds = 0;  ///< of all pictures
+  double step = 0;     ///< of one denoising call, the mean
+};
+
+/// Works as the worker's queue does: in turn, or all of one key together.
+result<timing> run_jobs(pipelines::model& model, const diffusion_options& o, int count,
+                        bool batched) {
+  timing out;
+  int calls = 0;
+  const auto start = clock::now();
+  std::vector<std::unique_ptr<pipelines::run>> runs;
+  for (int i = 0; i < count; ++i) {
+    auto run = model.start(job(o, i));
+    if (!run) return fail(run.error());
+    runs.push_back(std::move(*run));
+  }
+  while (!runs.empty()) {
+    std::vector<pipelines::run*> now;
+    const auto key = runs.front()->batch_key();
+    for (auto& run : runs) {
+      if (now.empty() || (batched && key != 0 && run->batch_key() == key)) now.push_back(run.get());
+    }
+    const auto begin = clock::now();
+    const auto stepped = now.front()->step_with(std::span(now).subspan(1));
+    if (key != 0) {
+      out.step += to_ms(clock::now() - begin) / 1000;
+      ++calls;
+    }
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      if (!stepped[i]) return fail(stepped[i].error());
+      if (stepped[i]->done < stepped[i]->total) continue;
+      const auto ended = std::find_if(runs.begin(), runs.end(),
+                                      [&](const auto& run) { return run.get() == now[i]; });
+      if (auto finished = (*ended)->finish(); !finished) return fail(finished.error());
+      runs.erase(ended);
+    }
+    if (!batched && runs.size() > 1) std::rotate(runs.begin(), runs.begin() + 1, runs.end());
+  }
+  out.seconds = to_ms(clock::now() - start) / 1000;
+  out.step /= std::max(calls, 1);
+  return out;
+}
+
+int complain(const error& e) {
+  fmt::print(stderr, "lp-bench: {}\n", e.message);
+  return 1;
+}
+
+}  // namespace
+
+void add_diffusion_options(CLI::App& command, diffusion_options& o) {
+  command.add_option("model", o.model, "a model's folder or checkpoint file")->required();
+  command.add_option("--width", o.width, "pixels")->check(CLI::Range(64, 2048));
+  command.add_option("--height", o.height, "pixels")->check(CLI::Range(64, 2048));
+  command.add_option("--steps", o.steps, "denoising steps")->check(CLI::Range(1, 1000));
+  command.add_option("--guidance", o.guidance, "1: none, and half the work");
+  command.add_option("--jobs", o.jobs, "how many at once, a list")->delimiter(',');
+  command.add_option("--threads", o.threads, "0: all cores")->check(CLI::Range(0, 1024));
+}
+
+int bench_diffusion(const diffusion_options& o) {
+  const auto engine = pipelines::get_engine();
+  if (!engine) return complain(engine.error());
+  pipelines::device where;
+  where.threads = o.threads;
+  std::vector<std::string> warnings;
+  if (const auto opened = (*engine)->open_device(where, warnings); !opened)
+    return complain(opened.error());
+  for (const auto& warning : warnings) fmt::print("{}\n", warning);
+  const auto model = (*engine)->load_image_model(o.model, where);
+  if (!model) return complain(model.error());
+  const auto need = (*model)->memory_for(job(o, 0));
+  if (!need) return complain(need.error());
+  auto around = take_yardstick();
+  if (const auto warm = run_jobs(**model, o, 1, false); !warm) return complain(warm.error());
+  reset_peak_memory();
+  const auto before = process_memory("VmRSS");
+  for (const int count : o.jobs) {
+    const auto alone = run_jobs(**model, o, count, false);
+    const auto peak = process_memory("VmHWM");
+    if (!alone) return complain(alone.error());
+    const auto together = run_jobs(**model, o, count, true);
+    if (!together) return complain(together.error());
+    fmt::print(
+        "{} job{}: {:.3f} s a step, {:.3f} s a picture, {:.2f} pictures/s in turn; {:.3f} s a "
+        "shared step, {:.2f} pictures/s with continuous batching ({:.2f} x)\n",
+        count, count == 1 ? "" : "s", alone->step, alone->seconds / count, count / alone->seconds,
+        together->step, count / together->seconds, alone->seconds / together->seconds);
+    if (count == 1)
+      fmt::print("peak memory {}: {} on top of what was held; foreseen {}\n", human_bytes(peak),
+                 human_bytes(peak > before ? peak - before : 0), human_bytes(need->peak));
+    std::fflush(stdout);
+  }
+  around = best_of(around, take_yardstick());
+  fmt::print("yardstick: {}\n", to_string(around));
+  return 0;
+}
+
+}  // namespace lp::bench
