@@ -97,6 +97,18 @@ const tests = {
     assert.match(error.detail.msg, /token/i);
   },
 
+  async 'a picture is drawn anew from a picture'() {
+    const first = await fetchPicture((await draw(small)).imageResponse.images[0].url);
+    const image = new Blob([first.bytes]);
+    const answer = await gateway.generate.imageToImage({ image, prompt: 'a green circle', seed: 3,
+                                                         strength: 0.5, numInferenceSteps: 2 });
+    assert.equal(answer.statusCode, 200);
+    const [drawn] = answer.imageResponse.images;
+    assert.equal(drawn.seed, 3);
+    const { width, height } = await fetchPicture(drawn.url);
+    assert.deepEqual([width, height], [first.width, first.height]);
+  },
+
   async 'a file that is no picture is named'() {
     const image = { fileName: 'photo.png', content: Buffer.from('no picture') };
     const error = await failure(gateway.generate.imageToImage({ image, prompt: 'x' }));

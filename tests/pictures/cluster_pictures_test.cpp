@@ -1,55 +1,20 @@
 // SPDX-License-Identifier: MIT
 // HTTP request in, picture out, looked at: through every node of the example configuration.
-#include <fstream>
-#include <regex>
-#include <sstream>
-
 #include <gtest/gtest.h>
 
 #include <fmt/core.h>
 
-#include "pipelines/engine/png.hpp"
-#include "tests/cluster.hpp"
-#include "tests/support/picture_judge.hpp"
+#include "tests/pictures/example_cluster.hpp"
 
 namespace lp::testing {
 namespace {
-
-/// examples/local.toml with any free ports and the models' folder as seen from here.
-std::string example() {
-  std::ifstream in(LP_SOURCE_DIR "/examples/local.toml");
-  std::stringstream text;
-  text << in.rdbuf();
-  std::string out =
-      std::regex_replace(text.str(), std::regex(R"(127\.0\.0\.1:\d+)"), "127.0.0.1:0");
-  out = std::regex_replace(out, std::regex(R"(dir = "models")"), R"(dir = "examples/models")");
-  return std::regex_replace(out, std::regex(R"(log = "info")"), R"(log = "warn")");
-}
 
 class cluster_pictures : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { cluster_ = std::make_unique<test_cluster>(example()); }
   static void TearDownTestSuite() { cluster_.reset(); }
 
-  engine::rgb_image download(const std::string& url) {
-    const std::string origin = fmt::format("http://127.0.0.1:{}", client_.port());
-    const answer file = client_.get(url.substr(origin.size()));
-    EXPECT_EQ(file.status, 200U);
-    auto image = engine::decode_png(file.text);
-    if (!image) throw std::runtime_error(render(image.error()));
-    return std::move(*image);
-  }
-
-  static seen_picture seen(const engine::rgb_image& image) {
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(image.pixels.data());
-    return look({{bytes, image.pixels.size()},
-                 static_cast<int>(image.width),
-                 static_cast<int>(image.height)});
-  }
-
-  static std::string colour(int index) {
-    return std::string(drawing::palette()[static_cast<std::size_t>(index)].name);
-  }
+  pipelines::rgb_image download(const answer& a) { return decoded(picture_file(client_, a)); }
 
   inline static std::unique_ptr<test_cluster> cluster_;
   gateway_client client_ = cluster_->client();
@@ -64,7 +29,7 @@ TEST_F(cluster_pictures, show_what_the_prompt_says) {
   EXPECT_EQ(a.body.at("images").at(0).at("seed").as_int64(), 7);
   EXPECT_EQ(a.body.at("images").at(0).at("nsfw").as_bool(), false);
   EXPECT_EQ(a.body.at("job").at("model").as_string(), "shapes-64");
-  const auto image = download(std::string(a.body.at("images").at(0).at("url").as_string()));
+  const auto image = download(a);
   EXPECT_EQ(image.width, 64U);
   const seen_picture picture = seen(image);
   EXPECT_EQ(colour(picture.background), "blue");
@@ -80,7 +45,7 @@ TEST_F(cluster_pictures, of_another_size_are_resized_and_say_so) {
           "width":1024,"guidance_scale":7.5,"negative_prompt":"","safety_check":true,
           "num_inference_steps":20,"num_images_per_prompt":1})");
   ASSERT_EQ(a.status, 200U) << a.text;
-  const auto image = download(std::string(a.body.at("images").at(0).at("url").as_string()));
+  const auto image = download(a);
   EXPECT_EQ(image.width, 1024U);
   EXPECT_EQ(image.height, 576U);
   EXPECT_EQ(colour(seen(image).background), "white");

@@ -14,11 +14,13 @@ struct load_options {
   std::string model;           ///< a Diffusers folder
   std::string dtype = "fp32";  ///< "fp32" or "bf16"
   int rounds = 5;              ///< the best one counts
+  bool random = false;         ///< write weights where there are none
+  bool cold = false;           ///< from the disk instead of the page cache
 };
 
 void add_load_options(CLI::App& command, load_options& options);
 
-/// Prints bandwidths with the page cache warm; the exit code.
+/// Prints bandwidths; the exit code.
 int bench_load(const load_options& options);
 
 }  // namespace lp::bench

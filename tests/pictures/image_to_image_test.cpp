@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// A form with a picture in, a picture out, looked at: through every node of the
+// example cluster.
+#include <gtest/gtest.h>
+
+#include <fmt/core.h>
+
+#include "tests/pictures/example_cluster.hpp"
+
+namespace lp::testing {
+namespace {
+
+class image_to_image : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { cluster_ = std::make_unique<test_cluster>(example()); }
+  static void TearDownTestSuite() { cluster_.reset(); }
+
+  // A drawn scene as a PNG file.
+  std::string draw(const std::string& prompt) {
+    const answer a = client_.post(
+        "/text-to-image",
+        fmt::format(R"({{"prompt":"{}","seed":7,"width":64,"height":64,"num_inference_steps":20}})",
+                    prompt));
+    EXPECT_EQ(a.status, 200U) << a.text;
+    return picture_file(client_, a);
+  }
+
+  net::form_writer form(const std::string& image, const std::string& prompt, double strength) {
+    net::form_writer f;
+    f.add("strength", fmt::format("{}", strength));
+    f.add_file("image", "blob", "application/octet-stream", image);
+    f.add("prompt", prompt);
+    f.add("seed", "7");
+    f.add("num_inference_steps", "20");
+    return f;
+  }
+
+  inline static std::unique_ptr<test_cluster> cluster_;
+  gateway_client client_ = cluster_->client();
+};
+
+TEST_F(image_to_image, recolours_by_prompt_and_strength) {
+  const std::string red = draw("a red circle on a blue background");
+  const answer strong =
+      client_.post_form("/image-to-image", form(red, "a green circle on a blue background", 0.95));
+  ASSERT_EQ(strong.status, 200U) << strong.text;
+  EXPECT_EQ(strong.body.at("images").at(0).at("seed").as_int64(), 7);
+  const auto drawn = decoded(picture_file(client_, strong));
+  EXPECT_EQ(drawn.width, 64U);
+  EXPECT_EQ(drawn.height, 64U);
+  const seen_picture after = seen(drawn);
+  EXPECT_EQ(colour(after.background), "blue");
+  ASSERT_FALSE(after.objects.empty());
+  EXPECT_EQ(colour(after.objects.front().colour), "green");
+
+  const answer weak =
+      client_.post_form("/image-to-image", form(red, "a green circle on a blue background", 0.1));
+  ASSERT_EQ(weak.status, 200U) << weak.text;
+  const seen_picture same = seen(decoded(picture_file(client_, weak)));
+  EXPECT_EQ(colour(same.background), "blue");
+  ASSERT_FALSE(same.objects.empty());
+  EXPECT_NE(colour(same.objects.front().colour), "green") << "little strength does not recolour";
+}
+
+TEST_F(image_to_image, takes_every_kind_of_file) {
+  for (const char* name : {"photo.jpg", "orientation_6.jpg", "lossy.webp", "animated.gif",
+                           "rgba16.png", "gray.jpg", "cmyk.jpg"}) {
+    const std::string file = read_file(std::string(LP_SOURCE_DIR "/tests/data/images/") + name);
+    auto f = form(file, "a red square", 0.05);
+    const answer a = client_.post_form("/image-to-image", std::move(f));
+    ASSERT_EQ(a.status, 200U) << name << a.text;
+    const auto image = decoded(picture_file(client_, a));
+    EXPECT_GT(image.width, image.height) << name << " is upright";
+  }
+}
+
+TEST_F(image_to_image, a_damaged_picture_is_named) {
+  std::string file = read_file(LP_SOURCE_DIR "/tests/data/images/photo.jpg");
+  file.resize(file.size() - 40);  // its header is right: the worker finds it out
+  const answer a = client_.post_form("/image-to-image", form(file, "a circle", 0.5));
+  EXPECT_EQ(a.status, 422U) << a.text;
+  EXPECT_NE(a.text.find("\"image\""), std::string::npos) << a.text;
+  EXPECT_NE(a.text.find("damaged"), std::string::npos) << a.text;
+}
+
+}  // namespace
+}  // namespace lp::testing
