@@ -82,6 +82,7 @@ class image_run final : public pipelines::run {
 
   std::vector<result<pipelines::progress>> step_with(
       std::span<pipelines::run* const> others) override {
+    if (others.empty()) return run::step_with(others);
     std::vector<image_run*> all{this};
     for (auto* other : others) {
       auto* same = dynamic_cast<image_run*>(other);
