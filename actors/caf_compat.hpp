@@ -108,6 +108,20 @@ caf::strong_actor_ptr own_handle(Self* self) {
   return caf::strong_actor_ptr{self->ctrl()};
 }
 
+/// A handle that keeps nothing alive, for callbacks from threads that may outlive the actor.
+template <class Self>
+caf::weak_actor_ptr weak_handle(Self* self) {
+  return caf::weak_actor_ptr{self->ctrl()};
+}
+
+/// Sends to an actor from such a callback, if it is still there.
+template <class Handle, class... Ts>
+void post_weak(const caf::weak_actor_ptr& to, Ts&&... xs) {
+  if (const caf::strong_actor_ptr there = to.lock()) {
+    caf::anon_send(caf::actor_cast<Handle>(there), std::forward<Ts>(xs)...);
+  }
+}
+
 inline bool failed(const caf::error& e) {
   return static_cast<bool>(e);
 }

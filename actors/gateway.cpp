@@ -127,10 +127,91 @@ void arrived(self_ptr self, wire::JobResult& r) {
 
 error no_candidate(const gateway_job& job, error why) {
   if (job.tried.empty()) return why;
-  return {ec::unavailable,
+  const bool money = http_status(job.last.code) == http_status(ec::payment_required);
+  return {money ? job.last.code : ec::unavailable,
           fmt::format("no orchestrator is left for the job after {} tries; the last said: {}",
                       job.tried.size(), render(job.last)),
           {}};
+}
+
+void settle(self_ptr self, const std::string& id, const std::string& node, settlement::outcome how,
+            double units = 0) {
+  const payer_actor& payer = state(self).options.payer;
+  if (payer) {
+    send(self, payer, settle_atom_v,
+         settlement_ptr(std::make_shared<settlement>(settlement{id, node, how, units})));
+  }
+}
+
+settlement::outcome outcome_of(const wire::JobFailure& f) {
+  const ec code = wire::from_wire(f.error()).code;
+  const bool payment = code == ec::payment_required || code == ec::payment_expired;
+  return payment ? settlement::outcome::refused : settlement::outcome::returned;
+}
+
+// An orchestrator told how a job ended there, perhaps of one that was cancelled here.
+void settle_with_sender(self_ptr self, const std::string& id, settlement::outcome how,
+                        double units) {
+  if (!state(self).options.payer) return;
+  for (const auto& [node, handle] : state(self).handles) {
+    if (handle == self->current_sender()) settle(self, id, node, how, units);
+  }
+}
+
+// Signatures and the disk take the payer some time; meanwhile the job may have ended.
+void pay_and_send(self_ptr self, const std::string& id, wire::JobRequest sent) {
+  gateway_state& s = state(self);
+  const gateway_job& job = s.jobs.at(id);
+  auto order = std::make_shared<payment_order>();
+  order->node = job.node;
+  order->orchestrator = caf::actor_cast<caf::strong_actor_ptr>(s.handles.at(job.node));
+  order->request = std::move(sent);
+  order->deadline = job.what->deadline;
+  order->max_price = job.what->max_price;
+  request(self, s.options.payer, remaining(order->deadline) + answer_margin, pay_atom_v, order)
+      .then(
+          [self, id, node = job.node, attempt = job.attempt](job_request& paid) {
+            const auto it = state(self).jobs.find(id);
+            const auto to = state(self).handles.find(node);
+            if (to == state(self).handles.end()) {
+              return settle(self, id, node, settlement::outcome::unsent);
+            }
+            if (it == state(self).jobs.end() || it->second.attempt != attempt) {
+              // Nobody wants the job any more, but its tickets are worth something there.
+              send(self, to->second, run_atom_v, std::move(paid));
+              return send(self, to->second, cancel_atom_v, id);
+            }
+            const milliseconds left = remaining(it->second.what->deadline);
+            paid->set_budget_ms(static_cast<std::uint32_t>(left.count()));
+            send(self, to->second, run_atom_v, std::move(paid));
+          },
+          [self, id, attempt = job.attempt](const caf::error& e) {
+            refused(self, id, attempt, from_caf(e, "paying"));
+          });
+}
+
+// Who offers what is asked for; a gateway that pays asks each for its price.
+void quote_job(self_ptr self, const quote_query_ptr& query) {
+  gateway_state& s = state(self);
+  const wire::JobRequest& r = query->request;
+  for (const wire::Announcement& a : s.peers.list()) {
+    for (const wire::Offer& offer : a.offers()) {
+      if (a.draining() || !matches(offer, r.pipeline(), r.model())) continue;
+      quote q;
+      q.node = a.node();
+      q.model = offer.model();
+      q.warm = offer.warm();
+      query->candidates.emplace_back(
+          std::move(q), caf::actor_cast<caf::strong_actor_ptr>(s.handles.at(a.node())));
+    }
+  }
+  if (query->candidates.empty()) {
+    return query->done(fail(s.peers.pick(r.pipeline(), r.model(), {}).error()));
+  }
+  if (s.options.payer) return send(self, s.options.payer, quote_atom_v, query);
+  std::vector<quote> gratis;
+  for (auto& [q, handle] : query->candidates) gratis.push_back(std::move(q));
+  query->done(std::move(gratis));
 }
 
 void try_next(self_ptr self, const std::string& id) {
@@ -151,6 +232,7 @@ void try_next(self_ptr self, const std::string& id) {
   sent.set_model(next->model);
   sent.set_attempt(attempt);
   sent.set_budget_ms(static_cast<std::uint32_t>(left.count()));
+  if (s.options.payer) return pay_and_send(self, id, std::move(sent));
   send(self, s.handles.at(job.node), run_atom_v, job_request(std::move(sent)));
 }
 
@@ -201,6 +283,7 @@ void peer_down(self_ptr self, const std::string& node) {
   gateway_state& s = state(self);
   s.peers.remove(node);
   s.handles.erase(node);
+  if (s.options.payer) send(self, s.options.payer, peer_down_atom_v, node);
   std::vector<std::pair<std::string, unsigned>> there;
   for (const auto& [id, job] : s.jobs) {
     if (job.node == node) there.emplace_back(id, job.attempt);
@@ -219,8 +302,12 @@ gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) 
     return {
         [self](submit_atom, const submission_ptr& what) { submit(self, what); },
         [self](cancel_atom, const std::string& id) { cancel(self, id); },
-        [self](done_atom, job_result& r) { arrived(self, r.value); },
+        [self](done_atom, job_result& r) {
+          settle_with_sender(self, r->id(), settlement::outcome::delivered, r->units());
+          arrived(self, r.value);
+        },
         [self](failed_atom, const job_failure& f) {
+          settle_with_sender(self, f->id(), outcome_of(f.value), f->units());
           if (const gateway_job* job = job_of_sender(self, f->id())) {
             refused(self, f->id(), job->attempt, wire::from_wire(f->error()));
           }
@@ -236,6 +323,7 @@ gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) 
         [self](view_atom, const view_query_ptr& query) {
           query->done({state(self).peers.list(), state(self).jobs.size()});
         },
+        [self](quote_atom, const quote_query_ptr& query) { quote_job(self, query); },
         [self](drain_atom, const drained_ptr& done) {
           state(self).draining = true;
           state(self).drained = done;

@@ -10,6 +10,7 @@ namespace lp::actors {
 struct gateway_options {
   std::string node;
   std::size_t max_jobs = 256;  ///< submitted and not yet answered; over it busy
+  payer_actor payer{};         ///< none: nothing is paid
 };
 
 /// Spawns a gateway: for each job it chooses an orchestrator, goes on to the next one when that

@@ -16,6 +16,7 @@
 #include "actors/network_backend.hpp"
 #include "actors/result_packing.hpp"
 #include "actors/run_queue.hpp"
+#include "actors/terms.hpp"
 #include "net/media_store.hpp"
 #include "pipelines/decode_pictures.hpp"
 #include "pipelines/description.hpp"
@@ -98,7 +99,9 @@ void keep_stepping(self_ptr self) {
   send_after_others(self, caf::actor_cast<gpu_worker_actor>(own_handle(self)), step_atom_v);
 }
 
-void finish(self_ptr self, const std::string& id, result<pipelines::output> outcome) {
+// `done`: which part of a cancelled job was done.
+void finish(self_ptr self, const std::string& id, result<pipelines::output> outcome,
+            double done = 0) {
   worker_state_t& s = state(self);
   const auto it = s.jobs.find(id);
   if (it == s.jobs.end()) return;
@@ -118,7 +121,11 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
     if (checked) packed->set_checked_by(s.options.safety->name());
     send(self, job.client, done_atom_v, job_result(std::move(*packed)));
   } else {
-    send(self, job.client, failed_atom_v, job_failure(make_failure(id, packed.error())));
+    auto failure = make_failure(id, packed.error());
+    if (packed.error().code == ec::cancelled) {
+      failure.set_units(done * static_cast<double>(units_of(job.request).value_or(0)));
+    }
+    send(self, job.client, failed_atom_v, job_failure(std::move(failure)));
   }
   if (s.drained && s.jobs.empty()) std::exchange(s.drained, nullptr)->done();
 }
@@ -285,8 +292,8 @@ void warm_up(self_ptr self) {
 }
 
 void cancel(self_ptr self, const std::string& id) {
-  state(self).runs.cancel(id);
-  finish(self, id, fail(ec::cancelled, "the job was cancelled"));
+  const double done = state(self).runs.cancel(id).value_or(0);
+  finish(self, id, fail(ec::cancelled, "the job was cancelled"), done);
 }
 
 void drain(self_ptr self, const drained_ptr& done) {

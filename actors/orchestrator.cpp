@@ -24,12 +24,26 @@ constexpr milliseconds expiry_tick{100};
 // A worker answers by the deadline it was given; the margin lets that answer arrive.
 constexpr milliseconds worker_margin{150};
 constexpr std::chrono::seconds chunk_timeout{10};
+constexpr std::chrono::seconds terms_timeout{5};
+// Jobs whose payment is being checked; over it busy.
+constexpr std::size_t most_validating = 1024;
+// A step of a pipeline is over by then, and with it the job that was cancelled.
+constexpr std::chrono::seconds settling_time{30};
 
 struct open_job {
   wire::JobRequest request;
   time_point deadline;
   gateway_actor client;     ///< who gets the result
   gpu_worker_actor worker;  ///< who runs it; none while it waits
+  std::string payer;        ///< the till's name for it; empty: free
+};
+
+// A job that was cancelled: its worker still tells how much of it was done.
+struct ending_job {
+  gateway_actor client;
+  gpu_worker_actor worker;
+  std::string payer;
+  time_point until;
 };
 
 struct orchestrator_state : state_base {
@@ -39,6 +53,9 @@ struct orchestrator_state : state_base {
   monitors watched;
   std::map<std::string, gpu_worker_actor> workers;
   std::map<std::string, open_job> jobs;
+  std::map<std::string, gateway_actor> validating;  ///< jobs whose payment is being checked
+  std::map<std::string, ending_job> ending;
+  std::size_t next_validator = 0;
   std::set<caf::actor_addr> clients;  ///< gateways watched
   std::vector<directory_actor> directories;
   bool announcing = false;
@@ -56,7 +73,12 @@ void announce_soon(self_ptr self) {
 void announce(self_ptr self) {
   orchestrator_state& s = state(self);
   s.announcing = false;
-  const announcement a(s.pool.announce(s.options.price_per_unit));
+  const auto prices = s.options.prices ? s.options.prices->current() : nullptr;
+  const announcement a(s.pool.announce([&](const std::string& pipeline, const std::string& model) {
+    const auto price = prices ? prices->find(pipeline, model) : std::nullopt;
+    if (!price) return std::string();  // its currency has no rate at present
+    return *price ? payments::to_text(**price) : std::string("0");
+  }));
   for (const directory_actor& d : s.directories) send(self, d, announce_atom_v, a);
 }
 
@@ -68,7 +90,16 @@ void forget(self_ptr self, const caf::strong_actor_ptr& who) {
 
 void tell_if_drained(self_ptr self) {
   orchestrator_state& s = state(self);
-  if (s.drained && s.pool.idle()) std::exchange(s.drained, nullptr)->done();
+  if (s.drained && s.pool.idle() && s.validating.empty()) std::exchange(s.drained, nullptr)->done();
+}
+
+ticket_validator_actor& validator(self_ptr self) {
+  auto& all = state(self).options.validators;
+  return all[state(self).next_validator++ % all.size()];
+}
+
+void settle(self_ptr self, const std::string& payer, double units) {
+  if (!payer.empty()) send(self, validator(self), settle_atom_v, payer, units);
 }
 
 void answer(self_ptr self, const std::string& id, result<wire::JobResult> outcome) {
@@ -78,6 +109,7 @@ void answer(self_ptr self, const std::string& id, result<wire::JobResult> outcom
   open_job job = std::move(it->second);
   s.jobs.erase(it);
   s.pool.finish(id);
+  settle(self, job.payer, outcome ? outcome->units() : 0);
   if (outcome) {
     outcome->mutable_route()->Add(std::string(s.options.hello.node()));
     send(self, job.client, done_atom_v, job_result(std::move(*outcome)));
@@ -127,7 +159,23 @@ void worker_done(self_ptr self, job_result& r) {
   dispatch(self);
 }
 
+void end_cancelled(self_ptr self, const std::string& id, double units) {
+  orchestrator_state& s = state(self);
+  const auto it = s.ending.find(id);
+  if (it == s.ending.end()) return;
+  const ending_job job = std::move(it->second);
+  s.ending.erase(it);
+  settle(self, job.payer, units);
+  auto failure = make_failure(id, {ec::cancelled, "the job was cancelled", {}});
+  failure.set_units(units);
+  send(self, job.client, failed_atom_v, job_failure(std::move(failure)));
+}
+
 void worker_refused(self_ptr self, const job_failure& f) {
+  if (const auto it = state(self).ending.find(f->id());
+      it != state(self).ending.end() && it->second.worker == self->current_sender()) {
+    return end_cancelled(self, f->id(), f->units());
+  }
   if (!from_its_worker(self, f->id())) return;
   worker_failed(self, f->id(), state(self).pool.worker_of(f->id()), wire::from_wire(f->error()));
 }
@@ -163,6 +211,13 @@ void add_worker(self_ptr self, const worker_state& w, const caf::strong_actor_pt
 
 void cancel(self_ptr self, const std::string& id) {
   orchestrator_state& s = state(self);
+  s.validating.erase(id);
+  if (const auto it = s.jobs.find(id);
+      it != s.jobs.end() && !it->second.payer.empty() && it->second.worker) {
+    open_job& job = it->second;
+    s.ending[id] = {job.client, job.worker, job.payer, clock::now() + settling_time};
+    s.jobs.erase(it);
+  }
   if (const auto worker = s.pool.finish(id)) {
     if (const auto w = s.workers.find(*worker); w != s.workers.end()) {
       send(self, w->second, cancel_atom_v, id);
@@ -186,21 +241,78 @@ void watch_client(self_ptr self, const gateway_actor& client) {
   });
 }
 
-void run(self_ptr self, job_request& r) {
+void refuse(self_ptr self, const gateway_actor& client, const std::string& id, const error& why) {
+  send(self, client, failed_atom_v, job_failure(make_failure(id, why)));
+}
+
+void admit(self_ptr self, wire::JobRequest r, time_point deadline, const gateway_actor& client,
+           const std::string& payer) {
   orchestrator_state& s = state(self);
-  const auto client = caf::actor_cast<gateway_actor>(self->current_sender());
-  if (!client) return;
-  const time_point deadline = clock::now() + milliseconds(r->budget_ms());
-  pooled_job job{r->id(), r->pipeline(), r->model(), deadline, {}};
-  if (auto admitted = s.pool.admit(std::move(job)); !admitted) {
-    send(self, client, failed_atom_v, job_failure(make_failure(r->id(), admitted.error())));
-    return;
+  const std::string id = r.id();
+  if (auto admitted = s.pool.admit({id, r.pipeline(), r.model(), deadline, {}}); !admitted) {
+    settle(self, payer, 0);
+    return refuse(self, client, id, admitted.error());
   }
-  const std::string id = r->id();
-  s.jobs[id] = {std::move(r.value), deadline, client, {}};
+  s.jobs[id] = {std::move(r), deadline, client, {}, payer};
   watch_client(self, client);
   dispatch(self);
   announce_soon(self);
+}
+
+// The payment first: who does not pay holds no place in the queue.
+void validate(self_ptr self, const job_request& r, time_point deadline,
+              const gateway_actor& client) {
+  orchestrator_state& s = state(self);
+  const std::string id = r->id();
+  if (s.validating.size() >= most_validating) {
+    return refuse(self, client, id, {ec::busy, "too many payments are being checked", {}});
+  }
+  if (s.jobs.count(id) > 0 || s.ending.count(id) > 0 || !s.validating.emplace(id, client).second) {
+    return refuse(self, client, id,
+                  {ec::bad_request, fmt::format("job id {} is already in use", id), {}});
+  }
+  request(self, validator(self), milliseconds(r->budget_ms()), admit_atom_v, r)
+      .then(
+          [self, r, deadline, client](const std::string& payer) {
+            const bool wanted = state(self).validating.erase(r->id()) > 0;
+            if (!wanted) {
+              settle(self, payer, 0);
+              return refuse(self, client, r->id(), {ec::cancelled, "the job was cancelled", {}});
+            }
+            wire::JobRequest job = r.value;
+            // Workers have no use for what was paid.
+            job.clear_payment();
+            job.clear_authorisation();
+            job.clear_terms();
+            admit(self, std::move(job), deadline, client, payer);
+            tell_if_drained(self);
+          },
+          [self, id, client](const caf::error& e) {
+            state(self).validating.erase(id);
+            refuse(self, client, id, from_caf(e, "checking the payment"));
+            tell_if_drained(self);
+          });
+}
+
+void run(self_ptr self, job_request& r) {
+  const auto client = caf::actor_cast<gateway_actor>(self->current_sender());
+  if (!client) return;
+  const time_point deadline = clock::now() + milliseconds(r->budget_ms());
+  if (!state(self).options.validators.empty()) return validate(self, r, deadline, client);
+  admit(self, std::move(r.value), deadline, client, {});
+}
+
+caf::result<terms> tell_terms(self_ptr self, const terms_request& r) {
+  if (state(self).options.validators.empty()) {
+    return to_caf({ec::not_found, "nothing is to be paid here", {}});
+  }
+  auto promise = self->make_response_promise<terms>();
+  request(self, validator(self), terms_timeout, terms_atom_v, r)
+      .then([promise](terms& t) mutable { promise.deliver(std::move(t)); },
+            [promise](const caf::error& e) mutable {
+              promise.deliver(to_caf(from_caf(e, "stating terms")));
+            });
+  return promise;
 }
 
 template <class Holder>
@@ -256,6 +368,11 @@ void expire(self_ptr self) {
     answer(self, id, fail(ec::deadline_exceeded, "the worker did not answer in the job's time"));
   }
   if (!late.empty()) dispatch(self);
+  std::vector<std::string> silent;
+  for (const auto& [id, job] : state(self).ending) {
+    if (job.until <= now) silent.push_back(id);
+  }
+  for (const std::string& id : silent) end_cancelled(self, id, 0);
   self->delayed_send(self, expiry_tick, caf::tick_atom_v);
 }
 
@@ -283,6 +400,7 @@ orchestrator_actor spawn_orchestrator(caf::actor_system& system, orchestrator_op
             [self](failed_atom, const job_failure& f) { worker_refused(self, f); },
             [self](cancel_atom, const std::string& id) { cancel(self, id); },
             [self](read_atom, const chunk_request& r) { return read(self, r); },
+            [self](terms_atom, const terms_request& r) { return tell_terms(self, r); },
             [self](drain_atom, const drained_ptr& done) {
               state(self).pool.drain();
               state(self).drained = done;

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/protocol.hpp"
+#include "payments/price_list.hpp"
 
 namespace lp::actors {
 
 struct orchestrator_options {
-  wire::Hello hello;                 ///< who we are; also names the cluster that peers must be of
-  unsigned queue_limit = 64;         ///< jobs that may wait for a worker
-  std::string price_per_unit = "0";  ///< wei per billing unit, announced for every offer
+  wire::Hello hello;          ///< who we are; also names the cluster that peers must be of
+  unsigned queue_limit = 64;  ///< jobs that may wait for a worker
+  /// Announced with the offers; null: free.
+  std::shared_ptr<const payments::price_book> prices{};
+  /// Check payments; none: jobs are taken without.
+  std::vector<ticket_validator_actor> validators{};
 };
 
 /// Spawns an orchestrator: it admits jobs, queues them and gives each to one of its workers. A

@@ -5,12 +5,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <caf/type_id.hpp>
 
 #include "actors/caf_compat.hpp"
+#include "actors/payment_messages.hpp"
 #include "actors/wire_body.hpp"
 #include "net/wire/cluster.pb.h"
 #include "runtime/base/bytes.hpp"
@@ -34,6 +36,8 @@ using job_result = body<wire::JobResult>;
 using job_failure = body<wire::JobFailure>;
 using chunk_request = body<wire::ChunkRequest>;
 using chunk = body<wire::Chunk>;
+using terms_request = body<wire::TermsRequest>;
+using terms = body<wire::Terms>;
 
 /// A file of a job: a span of the request's body, which is copied only to travel.
 struct input_file {
@@ -53,6 +57,7 @@ struct submission {
   std::vector<input_file> files;
   time_point deadline;
   std::function<void(result<wire::JobResult>)> done;
+  std::optional<payments::money> max_price{};  ///< the most that the job may cost
 };
 using submission_ptr = std::shared_ptr<submission>;
 
@@ -89,6 +94,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::view_query_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::model_lease)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::warm_models_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::drained_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::payment_order_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::settlement_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::quote_query_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::verdict_ptr)
 
 CAF_BEGIN_TYPE_ID_BLOCK(lp_actors, first_custom_type_id)
 
@@ -100,6 +109,8 @@ CAF_ADD_TYPE_ID(lp_actors, (lp::actors::job_result))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::job_failure))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::chunk_request))
 CAF_ADD_TYPE_ID(lp_actors, (lp::actors::chunk))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::terms_request))
+CAF_ADD_TYPE_ID(lp_actors, (lp::actors::terms))
 
 CAF_ADD_ATOM(lp_actors, lp::actors, hello_atom, "hello")
 CAF_ADD_ATOM(lp_actors, lp::actors, watch_atom, "watch")
@@ -122,6 +133,12 @@ CAF_ADD_ATOM(lp_actors, lp::actors, acquire_atom, "acquire")
 CAF_ADD_ATOM(lp_actors, lp::actors, used_atom, "used")
 CAF_ADD_ATOM(lp_actors, lp::actors, loaded_atom, "loaded")
 CAF_ADD_ATOM(lp_actors, lp::actors, warm_atom, "warm")
+CAF_ADD_ATOM(lp_actors, lp::actors, terms_atom, "terms")
+CAF_ADD_ATOM(lp_actors, lp::actors, admit_atom, "admit")
+CAF_ADD_ATOM(lp_actors, lp::actors, pay_atom, "pay")
+CAF_ADD_ATOM(lp_actors, lp::actors, settle_atom, "settle")
+CAF_ADD_ATOM(lp_actors, lp::actors, quote_atom, "quote")
+CAF_ADD_ATOM(lp_actors, lp::actors, commit_atom, "commit")
 CAF_ADD_ATOM(lp_actors, lp::actors, late_atom, "late")
 
 CAF_END_TYPE_ID_BLOCK(lp_actors)
@@ -147,6 +164,8 @@ using orchestrator_actor = typed_actor<
     void(cancel_atom, std::string),
     // Part of a result that is too large for one message, or of a job's file, for its worker.
     chunk(read_atom, chunk_request),
+    // What would the gateway have to pay? Refused where nothing is paid.
+    terms(terms_atom, terms_request),
     // Takes no more jobs; tells when none is left. Local.
     void(drain_atom, drained_ptr),
     // To itself: an announcement is due; look for jobs whose time is over.
@@ -179,17 +198,41 @@ using directory_actor = typed_actor<void(announce_atom, announcement),
                                     void(link_up_atom, std::string, caf::strong_actor_ptr),
                                     void(link_down_atom, std::string)>;
 
+/// Checks payments, off the orchestrator's thread; a pool of them shares one till. All local.
+using ticket_validator_actor =
+    typed_actor<terms(terms_atom, terms_request),
+                // Takes the job's payment and sets its price aside. Answered once that is on disk,
+                // with the job's name for settle_atom; empty where nothing is to be paid.
+                std::string(admit_atom, job_request),
+                // How an admitted job ended: its name, billing units done.
+                void(settle_atom, std::string, double),
+                // From the ledger's thread: what became of an admission.
+                void(commit_atom, std::uint64_t, verdict_ptr)>;
+
+/// Pays for a gateway's jobs; one a gateway. All local but the terms it asks for.
+using payer_actor = typed_actor<
+    // The job with its payment; payment_required, over_budget where there is none to be made.
+    job_request(pay_atom, payment_order_ptr), void(settle_atom, settlement_ptr),
+    void(quote_atom, quote_query_ptr), void(peer_down_atom, std::string),
+    // From the ledger's thread: what became of a job's funding.
+    void(commit_atom, std::uint64_t, verdict_ptr),
+    // To itself: look for jobs that nobody answered.
+    void(caf::tick_atom)>;
+
 /// Takes jobs from the HTTP side of its node and sends each to an orchestrator.
-using gateway_actor = typed_actor<
-    void(submit_atom, submission_ptr), void(cancel_atom, std::string),
-    // From an orchestrator: how a job ended there.
-    void(done_atom, job_result), void(failed_atom, job_failure),
-    // From an orchestrator: part of a file of a job that it has now.
-    chunk(read_atom, chunk_request),
-    // To itself: look for jobs whose time is over.
-    void(caf::tick_atom),
-    // From the directory: an orchestrator's present state, with its handle; or that it went away.
-    void(peer_up_atom, announcement, caf::strong_actor_ptr), void(peer_down_atom, std::string),
-    void(view_atom, view_query_ptr), void(drain_atom, drained_ptr)>;
+using gateway_actor =
+    typed_actor<void(submit_atom, submission_ptr), void(cancel_atom, std::string),
+                // From an orchestrator: how a job ended there.
+                void(done_atom, job_result), void(failed_atom, job_failure),
+                // From an orchestrator: part of a file of a job that it has now.
+                chunk(read_atom, chunk_request),
+                // To itself: look for jobs whose time is over.
+                void(caf::tick_atom),
+                // From the directory: an orchestrator's present state, with its handle; or that it
+                // went away.
+                void(peer_up_atom, announcement, caf::strong_actor_ptr),
+                void(peer_down_atom, std::string), void(view_atom, view_query_ptr),
+                // What the job would cost, at every orchestrator that offers it.
+                void(quote_atom, quote_query_ptr), void(drain_atom, drained_ptr)>;
 
 }  // namespace lp::actors

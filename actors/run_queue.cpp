@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "actors/run_queue.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <iterator>
 #include <new>
@@ -12,20 +13,23 @@ namespace {
 
 using outcome = std::optional<result<pipelines::output>>;
 
-// Nothing while the run goes on, its outcome when it ends.
-outcome after(pipelines::run& run, const result<pipelines::progress>& p) {
+// Nothing while the run goes on, its outcome when it ends. `done`: which part of it is.
+outcome after(pipelines::run& run, const result<pipelines::progress>& p, double& done) {
   if (!p) return fail(p.error());
+  if (p->total > 0) done = static_cast<double>(p->done) / p->total;
   if (p->done < p->total) return std::nullopt;
   return run.finish();
 }
 
 // One piece of work of each, all together.
-std::vector<outcome> work(const std::vector<pipelines::run*>& runs) {
+std::vector<outcome> work(const std::vector<pipelines::run*>& runs, std::vector<double>& done) {
   std::vector<outcome> out;
   try {
-    if (runs.size() == 1) return {after(*runs.front(), runs.front()->step())};
+    if (runs.size() == 1) return {after(*runs.front(), runs.front()->step(), done[0])};
     const auto steps = runs.front()->step_with(std::span(runs).subspan(1));
-    for (std::size_t i = 0; i < runs.size(); ++i) out.push_back(after(*runs[i], steps.at(i)));
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      out.push_back(after(*runs[i], steps.at(i), done[i]));
+    }
     return out;
   } catch (const std::bad_alloc&) {
     return std::vector<outcome>(
@@ -38,11 +42,16 @@ std::vector<outcome> work(const std::vector<pipelines::run*>& runs) {
 }  // namespace
 
 void run_queue::add(std::string id, std::unique_ptr<pipelines::run> run, time_point deadline) {
-  runs_.push_back({std::move(id), std::move(run), deadline});
+  runs_.push_back({std::move(id), std::move(run), deadline, 0});
 }
 
-bool run_queue::cancel(const std::string& id) {
-  return runs_.remove_if([&](const entry& e) { return e.id == id; }) > 0;
+std::optional<double> run_queue::cancel(const std::string& id) {
+  const auto it =
+      std::find_if(runs_.begin(), runs_.end(), [&](const entry& e) { return e.id == id; });
+  if (it == runs_.end()) return std::nullopt;
+  const double done = it->done;
+  runs_.erase(it);
+  return done;
 }
 
 std::optional<run_queue::ended> run_queue::next_ended() {
@@ -68,12 +77,15 @@ std::optional<run_queue::ended> run_queue::step(time_point now) {
   }
   std::vector<pipelines::run*> runs;
   for (const auto& it : together) runs.push_back(it->run.get());
-  auto outcomes = work(runs);
+  std::vector<double> done;
+  for (const auto& it : together) done.push_back(it->done);
+  auto outcomes = work(runs, done);
   for (std::size_t i = 0; i < together.size(); ++i) {
     if (outcomes[i]) {
       ended_.push_back({std::move(together[i]->id), std::move(*outcomes[i])});
       runs_.erase(together[i]);
     } else {
+      together[i]->done = done[i];
       runs_.splice(runs_.end(), runs_, together[i]);
     }
   }

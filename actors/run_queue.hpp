@@ -22,8 +22,8 @@ class run_queue {
   /// Takes a prepared run. Ids are unique among the runs held.
   void add(std::string id, std::unique_ptr<pipelines::run> run, time_point deadline);
 
-  /// Drops the run of that id; false if there is none.
-  bool cancel(const std::string& id);
+  /// Drops the run of that id; which part of it was done, from 0 to 1, or nothing if there is none.
+  std::optional<double> cancel(const std::string& id);
 
   /// A run that ended in this step.
   struct ended {
@@ -47,6 +47,7 @@ class run_queue {
     std::string id;
     std::unique_ptr<pipelines::run> run;
     time_point deadline;
+    double done = 0;  ///< 0 to 1
   };
 
   std::optional<ended> next_ended();

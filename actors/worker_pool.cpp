@@ -97,7 +97,7 @@ std::vector<std::string> worker_pool::expire(time_point now) {
   return late;
 }
 
-wire::Announcement worker_pool::announce(const std::string& price_per_unit) {
+wire::Announcement worker_pool::announce(const price_text& price_per_unit) {
   wire::Announcement a;
   a.set_node(node_);
   a.set_version(++version_);
@@ -113,10 +113,12 @@ wire::Announcement worker_pool::announce(const std::string& price_per_unit) {
       const bool warm = merged.warm() || o.warm();
       merged = o;
       merged.set_warm(warm);
-      merged.set_price_per_unit(price_per_unit);
     }
   }
-  for (auto& [key, offer] : offers) *a.add_offers() = std::move(offer);
+  for (auto& [key, offer] : offers) {
+    offer.set_price_per_unit(price_per_unit(offer.pipeline(), offer.model()));
+    *a.add_offers() = std::move(offer);
+  }
   return a;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -71,7 +72,9 @@ class worker_pool {
   bool idle() const { return jobs_.empty(); }
 
   /// Offers of all workers together: warm if warm anywhere; with the prices given.
-  wire::Announcement announce(const std::string& price_per_unit);
+  using price_text =
+      std::function<std::string(const std::string& pipeline, const std::string& model)>;
+  wire::Announcement announce(const price_text& price_per_unit);
 
  private:
   struct worker {

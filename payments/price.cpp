@@ -2,6 +2,7 @@
 #include "payments/price.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <optional>
 
@@ -58,7 +59,20 @@ std::optional<rational> fraction(std::string_view text) {
   return rational(*above, *below);
 }
 
+cpp_int round_up(const rational& r) {
+  const cpp_int above = numerator(r);
+  const cpp_int below = denominator(r);
+  return (above + below - 1) / below;
+}
+
 }  // namespace
+
+result<rational> parse_amount(std::string_view text) {
+  if (auto value = fraction(text)) return *value;
+  return fail(ec::bad_config, fmt::format("expected an amount such as \"4768371\", \"0.5\", "
+                                          "\"1e-3\" or \"3/2\", not \"{}\"",
+                                          text.substr(0, 100)));
+}
 
 result<price> parse_price(std::string_view text) {
   if (const auto value = fraction(text)) return price{*value};
@@ -68,12 +82,59 @@ result<price> parse_price(std::string_view text) {
                           text.substr(0, 100)));
 }
 
+result<money> parse_money(std::string_view text) {
+  money out;
+  if (const auto space = text.find(' '); space != std::string_view::npos) {
+    out.currency.assign(text.substr(space + 1));
+    text = text.substr(0, space);
+  }
+  for (char& c : out.currency) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const bool plain = std::all_of(out.currency.begin(), out.currency.end(),
+                                 [](char c) { return c >= 'a' && c <= 'z'; });
+  const auto amount = fraction(text);
+  if (amount && plain && !out.currency.empty() && out.currency.size() <= 8) {
+    out.amount = *amount;
+    return out;
+  }
+  return fail(
+      ec::bad_config,
+      fmt::format("expected an amount such as \"5000\" (wei), \"1e-6 eth\" or \"0.02 usd\", "
+                  "not \"{}\"",
+                  text.substr(0, 100)));
+}
+
 std::string to_text(const price& p) {
   return p.wei_per_unit.str();
 }
 
 rational fee(const price& p, std::uint64_t units) {
   return p.wei_per_unit * units;
+}
+
+result<price_fraction> to_fraction(const price& p) {
+  const cpp_int most = INT64_MAX;
+  rational value = p.wei_per_unit;
+  if (value < 0 || value > most) {
+    return fail(ec::bad_config,
+                fmt::format("a price of {} wei a unit is out of range", value.str()));
+  }
+  cpp_int scale = 1'000'000'000'000'000'000;
+  while (numerator(value) > most || denominator(value) > most) {
+    const cpp_int scaled = round_up(p.wei_per_unit * scale);
+    if (scaled <= most) value = rational(scaled, scale);
+    if (scaled > most) scale /= 10;
+  }
+  // Ten to the 18th was too coarse: as many units as a wei buys.
+  if (p.wei_per_unit > 0 && p.wei_per_unit < rational(1, 1'000'000'000'000'000'000)) {
+    const cpp_int units = denominator(p.wei_per_unit) / numerator(p.wei_per_unit);
+    if (units > most) {
+      return fail(ec::bad_config, fmt::format("a price of {} wei a unit is too small to be stated",
+                                              p.wei_per_unit.str()));
+    }
+    value = rational(1, units);
+  }
+  return price_fraction{static_cast<std::int64_t>(numerator(value)),
+                        static_cast<std::int64_t>(denominator(value))};
 }
 
 }  // namespace lp::payments

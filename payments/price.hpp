@@ -20,14 +20,37 @@ struct price {
   rational wei_per_unit;
 };
 
-/// "4768371", "0.5", "1.2e-3" or "3/2", with at most 80 digits and exponents of at most 60;
-/// ec::bad_config otherwise.
+/// An amount in some currency: "wei", "eth", or one that a price_feed knows, in lower case.
+struct money {
+  rational amount;
+  std::string currency = "wei";
+};
+
+/// A price as it travels: wei for that many units, in lowest terms, both of 63 bits.
+struct price_fraction {
+  std::int64_t wei = 0;
+  std::int64_t units = 1;
+};
+
+/// "4768371", "0.5", "1.2e-3" or "3/2": never negative, at most 80 digits and exponents of at most
+/// 60; ec::bad_config otherwise.
+result<rational> parse_amount(std::string_view text);
+
+/// parse_amount() as wei for one unit.
 result<price> parse_price(std::string_view text);
+
+/// "0.02 usd", "1e-6 eth" or, as wei, "5000".
+result<money> parse_money(std::string_view text);
 
 /// The shortest exact form: "4768371" or "3/2". parse_price() takes it back.
 std::string to_text(const price& p);
 
 /// Wei for `units` billing units, exactly.
 rational fee(const price& p, std::uint64_t units);
+
+/// The price as a fraction of 63-bit integers. One that is none is rounded up, by less than
+/// 10^-18 of a wei or the 18th digit; ec::bad_config for a price above 2^63-1 wei a unit or, but
+/// for zero, below 1 wei for 2^63-1 units.
+result<price_fraction> to_fraction(const price& p);
 
 }  // namespace lp::payments

@@ -6,6 +6,9 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
+#include "runtime/base/log.hpp"
+#include "runtime/chain_link.hpp"
+
 namespace lp::runtime {
 
 namespace {
@@ -34,9 +37,23 @@ result<std::unique_ptr<cluster>> cluster::start(config c, const std::string& onl
                                             fmt::join(names, ", ")));
   }
   std::unique_ptr<cluster> out(new cluster(std::move(c)));
+  const payments_config& money = out->config_.payments;
+  if (money.enabled && money.chain != payments_config::chain_kind::off) {
+    if (money.chain == payments_config::chain_kind::dev && !only.empty()) {
+      return fail(ec::bad_config,
+                  "[payments] chain = \"dev\" is a chain of one process: start "
+                  "every node in it, without --node");
+    }
+    auto opened = chain_link::open(money);
+    if (!opened) return fail(opened.error());
+    out->chain_ = std::move(*opened);
+  }
   for (const std::string& name : names) {
     if (!only.empty() && name != only) continue;
     if (auto ok = out->start_node(name); !ok) return fail(ok.error());
+  }
+  if (out->chain_) {
+    if (auto ok = out->chain_->start_blocks(); !ok) return fail(ok.error());
   }
   return out;
 }
@@ -62,17 +79,33 @@ result<void> cluster::start_node(const std::string& name) {
   const address_book book = [this](const std::string& entry) { return look_up(entry); };
   result<std::unique_ptr<node>> started = fail(ec::bad_config, "there is no node " + name);
   if (const auto* o = by_name(config_.orchestrators, name)) {
-    started = start_orchestrator(config_, *o);
+    started = start_orchestrator(config_, *o, chain_);
   } else if (const auto* w = by_name(config_.workers, name)) {
     started = start_worker(config_, *w, book);
   } else if (const auto* g = by_name(config_.gateways, name)) {
-    started = start_gateway(config_, *g, book);
+    started = start_gateway(config_, *g, book, chain_);
   }
   if (!started) return fail(started.error());
   const std::lock_guard lock(mutex_);
   ports_[name] = (*started)->where().port;
   nodes_[name] = std::move(*started);
   return {};
+}
+
+void cluster::reload(const config& fresh) {
+  config next = config_;
+  for (gateway_config& g : next.gateways) {
+    if (const auto* same = by_name(fresh.gateways, g.name)) g.max_prices = same->max_prices;
+  }
+  for (orchestrator_config& o : next.orchestrators) {
+    if (const auto* same = by_name(fresh.orchestrators, o.name)) o.prices = same->prices;
+  }
+  next.payments.rates = fresh.payments.rates;
+  if (to_toml(next) != to_toml(fresh)) {
+    log::warn("runtime", "other keys than prices have changed: they take effect at the next start");
+  }
+  config_ = std::move(next);
+  for (auto& [name, n] : nodes_) n->reload(config_);
 }
 
 actors::endpoint cluster::look_up(const std::string& entry) {

@@ -32,6 +32,10 @@ class cluster {
   /// Starts a node of the configuration that does not run (again).
   result<void> start_node(const std::string& name);
 
+  /// Takes the prices of `fresh`, which also holds for nodes that are started later. Everything
+  /// else stays as it is until the next start; a log line tells if it differs.
+  void reload(const config& fresh);
+
   /// Drains and stops all nodes: gateways first, so that no new job comes; then orchestrators and
   /// workers. True if every job was done in time.
   bool shut_down(time_point deadline);
@@ -42,6 +46,7 @@ class cluster {
   actors::endpoint look_up(const std::string& entry);
 
   config config_;
+  std::shared_ptr<chain_link> chain_;
   std::mutex mutex_;  ///< guards ports_: the links of all nodes look up addresses
   std::map<std::string, std::uint16_t> ports_;
   std::map<std::string, std::unique_ptr<node>> nodes_;

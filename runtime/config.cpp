@@ -141,6 +141,9 @@ result<void> read_gateway(reading& r, const toml::table& table) {
   g.max_body = t.bytes("max_body", g.max_body);
   g.media_bytes = t.bytes("media_bytes", g.media_bytes);
   g.media_life = t.time("media_life", g.media_life);
+  auto caps = read_price_rules(t, "gateway", "max_price", r.file);
+  if (!caps) return fail(caps.error());
+  g.max_prices = std::move(*caps);
   r.out.gateways.push_back(std::move(g));
   return t.finish();
 }
@@ -151,11 +154,14 @@ result<void> read_orchestrator(reading& r, const toml::table& table) {
   o.name = read_name(r, t, "orchestrator");
   o.listen = read_address(r, t, "listen", o.name);
   o.queue = t.whole("queue", o.queue, 1, 100'000);
-  if (const auto p = payments::parse_price(t.text("price_per_unit", "0"))) {
-    o.price_per_unit = *p;
-  } else {
-    t.mistake("price_per_unit", p.error().message);
+  if (const std::string price = t.number_text("price_per_unit", {}); !price.empty()) {
+    const auto money = payments::parse_money(price);
+    if (!money) t.mistake("price_per_unit", money.error().message);
+    if (money) o.prices.push_back({{}, {}, {}, *money, 1});
   }
+  auto rules = read_price_rules(t, "orchestrator", "price", r.file);
+  if (!rules) return fail(rules.error());
+  o.prices.insert(o.prices.end(), rules->begin(), rules->end());
   if (!o.listen.loopback() && !r.out.tls.enabled()) {
     t.mistake("listen",
               "beyond this host nodes speak mutual TLS only: set certificate, key and authority in "
@@ -210,10 +216,17 @@ result<void> check_references(const reading& r) {
     }
     return {};
   };
+  const payments_config& money = r.out.payments;
   for (const gateway_config& g : r.out.gateways) {
     for (const std::string& entry : g.orchestrators) {
       if (auto ok = check("gateway " + g.name, entry); !ok) return ok;
     }
+    const std::string where = fmt::format("{}: gateway {}: max_price", r.file, g.name);
+    if (auto ok = check_currencies(g.max_prices, money, where); !ok) return ok;
+  }
+  for (const orchestrator_config& o : r.out.orchestrators) {
+    const std::string where = fmt::format("{}: orchestrator {}: price", r.file, o.name);
+    if (auto ok = check_currencies(o.prices, money, where); !ok) return ok;
   }
   for (const worker_config& w : r.out.workers) {
     if (auto ok = check("worker " + w.name, w.orchestrator); !ok) return ok;
@@ -233,6 +246,11 @@ result<void> read_all(reading& r, const toml::table& root) {
   r.out.log = t.text("log", r.out.log);
   if (auto ok = read_cluster(r, t.table("cluster")); !ok) return ok;
   if (auto ok = read_models(r, t.table("models")); !ok) return ok;
+  if (const toml::table* table = t.table("payments")) {
+    auto payments = read_payments(*table, r.file, r.folder);
+    if (!payments) return fail(payments.error());
+    r.out.payments = std::move(*payments);
+  }
   const std::pair<const char*, reader_of> roles[] = {
       {"gateway", read_gateway}, {"orchestrator", read_orchestrator}, {"worker", read_worker}};
   for (const auto& [key, read] : roles) {

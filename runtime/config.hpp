@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "payments/price.hpp"
 #include "pipelines/catalogue.hpp"
 #include "pipelines/device.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/payments_config.hpp"
 
 namespace lp::runtime {
 
@@ -44,13 +44,14 @@ struct gateway_config {
   std::uint64_t max_body = 16ULL << 20;
   std::uint64_t media_bytes = 512ULL << 20;
   milliseconds media_life{3'600'000};
+  std::vector<payments::price_rule> max_prices;  ///< the most it pays; no rule: any price
 };
 
 struct orchestrator_config {
   std::string name;
   address listen;
   std::uint64_t queue = 64;
-  payments::price price_per_unit;  ///< free unless set
+  std::vector<payments::price_rule> prices;  ///< free unless set
 };
 
 struct worker_config {
@@ -69,6 +70,7 @@ struct config {
   std::string log = "info";
   milliseconds drain_timeout{20'000};
   tls_config tls;
+  payments_config payments;
   std::filesystem::path models_dir;
   std::vector<std::string> hub_models;                ///< ids; pulled when they are first used
   std::map<std::string, std::string> default_models;  ///< pipeline -> model id

@@ -116,6 +116,17 @@ std::uint64_t table_reader::bytes(const std::string& key, std::uint64_t fallback
   return *value;
 }
 
+std::string table_reader::number_text(const std::string& key, std::string fallback) {
+  const toml::node* node = take(key);
+  if (node == nullptr) return fallback;
+  if (const auto text = node->value_exact<std::string>()) return *text;
+  if (const auto whole = node->value_exact<std::int64_t>()) return std::to_string(*whole);
+  // The shortest digits that mean this double are those that were written.
+  if (const auto real = node->value_exact<double>()) return fmt::format("{}", *real);
+  mistake(key, "expected a number, or an amount in quotes");
+  return fallback;
+}
+
 const toml::table* table_reader::table(const std::string& key) {
   const toml::node* node = take(key);
   if (node != nullptr && node->as_table() == nullptr) mistake(key, "expected a table");

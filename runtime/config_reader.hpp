@@ -32,6 +32,8 @@ class table_reader {
   milliseconds time(const std::string& key, milliseconds fallback);
   /// A whole number of bytes or "512 MiB", "8 GiB", "64 KiB".
   std::uint64_t bytes(const std::string& key, std::uint64_t fallback);
+  /// A number, whole or not, or a text: as text. Never rounded: 0.1 is "0.1".
+  std::string number_text(const std::string& key, std::string fallback);
   const toml::table* table(const std::string& key);
   std::vector<const toml::table*> tables(const std::string& key);
 

@@ -33,14 +33,15 @@ toml::table to_table(const gateway_config& g) {
                      {"max_jobs", number(g.max_jobs)},
                      {"max_body", number(g.max_body)},
                      {"media_bytes", number(g.media_bytes)},
-                     {"media_life", ms(g.media_life)}};
+                     {"media_life", ms(g.media_life)},
+                     {"max_price", to_array(g.max_prices)}};
 }
 
 toml::table to_table(const orchestrator_config& o) {
   return toml::table{{"name", o.name},
                      {"listen", o.listen.text()},
                      {"queue", number(o.queue)},
-                     {"price_per_unit", payments::to_text(o.price_per_unit)}};
+                     {"price", to_array(o.prices)}};
 }
 
 toml::table to_table(const worker_config& w) {
@@ -76,12 +77,13 @@ std::string to_toml(const config& c) {
   }
   toml::table models{
       {"dir", c.models_dir.string()}, {"pull", list(c.hub_models)}, {"default", defaults}};
-  const toml::table root{{"log", c.log},
-                         {"cluster", cluster},
-                         {"models", models},
-                         {"gateway", tables(c.gateways)},
-                         {"orchestrator", tables(c.orchestrators)},
-                         {"worker", tables(c.workers)}};
+  toml::table root{{"log", c.log},
+                   {"cluster", cluster},
+                   {"models", models},
+                   {"gateway", tables(c.gateways)},
+                   {"orchestrator", tables(c.orchestrators)},
+                   {"worker", tables(c.workers)}};
+  if (c.payments.enabled) root.insert("payments", to_table(c.payments));
   std::ostringstream out;
   out << root << '\n';
   return out.str();

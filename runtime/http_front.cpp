@@ -8,10 +8,12 @@
 #include <boost/json/serialize.hpp>
 
 #include "net/http_errors.hpp"
+#include "net/json_body.hpp"
 #include "pipelines/openapi.hpp"
 #include "runtime/answers.hpp"
 #include "runtime/base/bytes.hpp"
 #include "runtime/node.hpp"
+#include "runtime/quotes.hpp"
 #include "runtime/request_body.hpp"
 
 namespace lp::runtime {
@@ -22,6 +24,8 @@ namespace {
 
 // The gateway answers by the job's deadline; the server's own limit only guards against a defect.
 constexpr milliseconds answer_margin{5000};
+// An orchestrator that does not state its terms by then is left out of the quotes.
+constexpr milliseconds quote_time{5000};
 
 net::http_options server_options(const gateway_config& g) {
   net::http_options o;
@@ -86,6 +90,9 @@ void http_front::add_routes() {
       run_pipeline(d, std::move(r), std::move(reply));
     });
   }
+  router_.add("POST", "/quote", [this](net::request&& r, net::responder reply) {
+    quote(std::move(r), std::move(reply));
+  });
   router_.add("GET", "/health",
               [this](net::request&&, net::responder reply) { health(std::move(reply)); });
   router_.add("GET", "/version", [](net::request&&, net::responder reply) {
@@ -117,12 +124,16 @@ void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
   if (!authorised(r)) return refuse({ec::unauthorized, "Invalid bearer token.", {}});
   const auto delivery = delivery_of(r);
   if (!delivery) return refuse(delivery.error());
+  const auto query = r.query;
   auto given = read_body(d, std::move(r));
   if (!given) return refuse(given.error());
   auto params = check(d, *given);
   if (!params) return refuse(params.error());
+  const auto max_price = max_price_of(query, given->params);
+  if (!max_price) return refuse(max_price.error());
 
   auto job = std::make_shared<actors::submission>();
+  job->max_price = *max_price;
   job->files = std::move(given->files);
   wire::JobRequest& request = job->request;
   request.set_id(random_hex(8));
@@ -145,6 +156,29 @@ void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
     actors::post(gateway, actors::cancel_atom_v, id);
   });
   actors::post(gateway_, actors::submit_atom_v, std::move(job));
+}
+
+void http_front::quote(net::request&& r, net::responder reply) {
+  const auto refuse = [&](const error& e) { reply.send(net::error_response(e)); };
+  if (!authorised(r)) return refuse({ec::unauthorized, "Invalid bearer token.", {}});
+  const auto body = net::parse_json_body(r);
+  if (!body) return refuse(body.error());
+  const auto asked = read_quote_request(*body);
+  if (!asked) return refuse(asked.error());
+  const auto params = pipelines::validate(*pipelines::find(asked->pipeline), asked->request);
+  if (!params) return refuse(params.error());
+  auto query = std::make_shared<actors::quote_query>();
+  query->request.set_pipeline(asked->pipeline);
+  if (const auto it = params->find("model_id"); it != params->end() && it->value().is_string()) {
+    query->request.set_model(std::string(it->value().as_string()));
+  }
+  query->request.set_params_json(json::serialize(*params));
+  query->deadline = clock::now() + quote_time;
+  query->done = [reply, name = asked->pipeline](const result<std::vector<actors::quote>>& quotes) {
+    reply.send(quotes ? net::json_response(200, json::serialize(make_quotes(name, *quotes)))
+                      : net::error_response(quotes.error()));
+  };
+  actors::post(gateway_, actors::quote_atom_v, std::move(query));
 }
 
 void http_front::health(net::responder reply) {

@@ -31,6 +31,7 @@ class http_front {
 
   void add_routes();
   void run_pipeline(const pipelines::description& d, net::request&& r, net::responder reply);
+  void quote(net::request&& r, net::responder reply);
   void health(net::responder reply);
   bool authorised(const net::request& r) const;
 

@@ -12,6 +12,8 @@
 
 namespace lp::runtime {
 
+class chain_link;
+
 /// A running node. Stops in order: drain(), then stop(). The destructor stops at once.
 class node {
  public:
@@ -22,6 +24,9 @@ class node {
   /// Where others reach it: the HTTP address of a gateway, the BASP address of an orchestrator.
   /// A worker has none (port 0).
   virtual address where() const = 0;
+
+  /// Takes its prices from `fresh`.
+  virtual void reload(const config& /*fresh*/) {}
 
   /// Takes no new jobs; returns when none is left (true) or at the deadline (false).
   virtual bool drain(time_point deadline) = 0;
@@ -35,10 +40,12 @@ class node {
 using address_book = std::function<actors::endpoint(const std::string& entry)>;
 
 /// Starts the node of that configuration. ec::bad_config where the address cannot be bound or the
-/// device cannot be used.
+/// device cannot be used. `chain`: null where tickets know of none.
 result<std::unique_ptr<node>> start_gateway(const config& c, const gateway_config& g,
-                                            const address_book& book);
-result<std::unique_ptr<node>> start_orchestrator(const config& c, const orchestrator_config& o);
+                                            const address_book& book,
+                                            const std::shared_ptr<chain_link>& chain);
+result<std::unique_ptr<node>> start_orchestrator(const config& c, const orchestrator_config& o,
+                                                 const std::shared_ptr<chain_link>& chain);
 result<std::unique_ptr<node>> start_worker(const config& c, const worker_config& w,
                                            const address_book& book);
 

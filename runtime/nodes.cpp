@@ -10,10 +10,15 @@
 #include "actors/gateway.hpp"
 #include "actors/gpu_worker.hpp"
 #include "actors/orchestrator.hpp"
+#include "actors/payer.hpp"
+#include "actors/redeemer.hpp"
+#include "actors/ticket_validator.hpp"
 #include "pipelines/engine.hpp"
 #include "runtime/actor_host.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/chain_link.hpp"
 #include "runtime/http_front.hpp"
+#include "runtime/node_money.hpp"
 
 namespace lp::runtime {
 
@@ -43,10 +48,21 @@ actors::peer_link_options link_options(const config& c, const std::string& node,
 class gateway_node : public node {
  public:
   gateway_node(const config& c, const gateway_config& g)
-      : name_(g.name), host_(g.http.host), actors_(c) {}
+      : name_(g.name),
+        host_(g.http.host),
+        caps_(std::make_shared<payments::price_book>(
+            payments::price_list{g.max_prices, c.payments.feed()})),
+        actors_(c) {}
 
-  result<void> start(const config& c, const gateway_config& g, const address_book& book) {
-    gateway_ = actors::spawn_gateway(actors_.system(), {g.name, g.max_jobs});
+  result<void> start(const config& c, const gateway_config& g, const address_book& book,
+                     const std::shared_ptr<chain_link>& chain) {
+    actors::gateway_options options{g.name, g.max_jobs, {}};
+    if (c.payments.enabled) {
+      auto payer = start_payer(c, chain);
+      if (!payer) return fail(payer.error());
+      options.payer = *payer;
+    }
+    gateway_ = actors::spawn_gateway(actors_.system(), std::move(options));
     actors_.own(gateway_);
     std::vector<actors::peer_link_options> links;
     for (const std::string& entry : g.orchestrators) {
@@ -58,6 +74,15 @@ class gateway_node : public node {
     front_ = std::move(*front);
     log::info("node", "gateway {} serves http://{}", name_, where().text());
     return {};
+  }
+
+  void reload(const config& fresh) override {
+    for (const gateway_config& g : fresh.gateways) {
+      if (g.name != name_) continue;
+      caps_->replace({g.max_prices, fresh.payments.feed()});
+      log::info("node", "gateway {}: {} rules of maximum prices are in effect", name_,
+                g.max_prices.size());
+    }
   }
 
   ~gateway_node() override { gateway_node::stop(); }
@@ -74,11 +99,34 @@ class gateway_node : public node {
     front_.reset();  // before the loop that it runs on
     gateway_ = actors::gateway_actor{};
     actors_.end();
+    ledger_.reset();
   }
 
  private:
+  result<actors::payer_actor> start_payer(const config& c,
+                                          const std::shared_ptr<chain_link>& chain) {
+    auto key = open_key(c.payments, name_);
+    if (!key) return fail(key.error());
+    auto opened = open_ledger(c.payments, name_);
+    if (!opened) return fail(opened.error());
+    ledger_ = std::move(*opened);
+    log::info("node", "gateway {} pays as {}", name_, to_text(key->address()));
+    if (chain) {
+      if (auto ok = chain->introduce_gateway(*key); !ok) return fail(ok.error());
+    }
+    const auto look = chain ? chain->own_lookup_for(key->address()) : no_own_chain();
+    actors::purse_options o{c.cluster, sender_rules(c.payments), c.payments.suspension};
+    purse_ = std::make_shared<actors::purse>(std::move(o), std::move(*key), caps_, *ledger_, look);
+    auto payer = actors::spawn_payer(actors_.system(), purse_);
+    actors_.own(payer);
+    return payer;
+  }
+
   std::string name_;
   std::string host_;
+  std::shared_ptr<payments::price_book> caps_;
+  std::shared_ptr<actors::purse> purse_;
+  std::unique_ptr<payments::ledger> ledger_;  ///< after what its callbacks reach
   actor_host actors_;
   actors::gateway_actor gateway_;
   std::unique_ptr<http_front> front_;
@@ -87,18 +135,39 @@ class gateway_node : public node {
 class orchestrator_node : public node {
  public:
   orchestrator_node(const config& c, const orchestrator_config& o)
-      : name_(o.name), where_(o.listen), actors_(c) {}
+      : name_(o.name),
+        where_(o.listen),
+        prices_(std::make_shared<payments::price_book>(
+            payments::price_list{o.prices, c.payments.feed()})),
+        actors_(c) {}
 
-  result<void> start(const config& c, const orchestrator_config& o) {
-    orchestrator_ = actors::spawn_orchestrator(
-        actors_.system(), {make_hello(c, o.name, "orchestrator"), static_cast<unsigned>(o.queue),
-                           payments::to_text(o.price_per_unit)});
+  result<void> start(const config& c, const orchestrator_config& o,
+                     const std::shared_ptr<chain_link>& chain) {
+    actors::orchestrator_options options;
+    options.hello = make_hello(c, o.name, "orchestrator");
+    options.queue_limit = static_cast<unsigned>(o.queue);
+    options.prices = prices_;
+    if (c.payments.enabled) {
+      auto validators = start_validators(c, chain);
+      if (!validators) return fail(validators.error());
+      options.validators = std::move(*validators);
+    }
+    orchestrator_ = actors::spawn_orchestrator(actors_.system(), std::move(options));
     actors_.own(orchestrator_);
     const auto port = actors_.publish(caf::actor_cast<caf::actor>(orchestrator_), o.listen);
     if (!port) return fail(port.error());
     where_.port = *port;
     log::info("node", "orchestrator {} listens on {}", name_, where_.text());
     return {};
+  }
+
+  void reload(const config& fresh) override {
+    for (const orchestrator_config& o : fresh.orchestrators) {
+      if (o.name != name_) continue;
+      prices_->replace({o.prices, fresh.payments.feed()});
+      actors::post(orchestrator_, actors::announce_atom_v);
+      log::info("node", "orchestrator {}: {} price rules are in effect", name_, o.prices.size());
+    }
   }
 
   ~orchestrator_node() override { orchestrator_node::stop(); }
@@ -109,11 +178,43 @@ class orchestrator_node : public node {
   void stop() override {
     orchestrator_ = actors::orchestrator_actor{};
     actors_.end();
+    ledger_.reset();
   }
 
  private:
+  // Two: while one checks signatures, the other takes the next job.
+  result<std::vector<actors::ticket_validator_actor>> start_validators(
+      const config& c, const std::shared_ptr<chain_link>& chain) {
+    auto key = open_key(c.payments, name_);
+    if (!key) return fail(key.error());
+    auto opened = open_ledger(c.payments, name_);
+    if (!opened) return fail(opened.error());
+    ledger_ = std::move(*opened);
+    log::info("node", "orchestrator {} is paid as {}", name_, to_text(key->address()));
+    if (chain) {
+      const auto ok = chain->introduce_orchestrator(*key, "https://" + where_.text());
+      if (!ok) return fail(ok.error());
+      actors::redeemer_options redeem;
+      redeem.worker = chain->make_redeemer(*ledger_, *key);
+      actors_.own(actors::spawn_redeemer(actors_.system(), std::move(redeem)));
+    }
+    const auto look = chain ? chain->lookup_for(key->address()) : no_chain(c.payments);
+    actors::till_options o{
+        {c.cluster, name_}, where_.text(), recipient_rules(c.payments), c.payments.terms_life};
+    till_ = std::make_shared<actors::till>(std::move(o), std::move(*key), prices_, *ledger_, look);
+    std::vector<actors::ticket_validator_actor> out;
+    for (int i = 0; i < 2; ++i) {
+      out.push_back(actors::spawn_ticket_validator(actors_.system(), till_));
+      actors_.own(out.back());
+    }
+    return out;
+  }
+
   std::string name_;
   address where_;
+  std::shared_ptr<payments::price_book> prices_;
+  std::shared_ptr<actors::till> till_;
+  std::unique_ptr<payments::ledger> ledger_;  ///< after what its callbacks reach
   actor_host actors_;
   actors::orchestrator_actor orchestrator_;
 };
@@ -211,12 +312,14 @@ result<std::unique_ptr<node>> launch(const config& c, const Config& mine, const 
 }  // namespace
 
 result<std::unique_ptr<node>> start_gateway(const config& c, const gateway_config& g,
-                                            const address_book& book) {
-  return launch<gateway_node>(c, g, book);
+                                            const address_book& book,
+                                            const std::shared_ptr<chain_link>& chain) {
+  return launch<gateway_node>(c, g, book, chain);
 }
 
-result<std::unique_ptr<node>> start_orchestrator(const config& c, const orchestrator_config& o) {
-  return launch<orchestrator_node>(c, o);
+result<std::unique_ptr<node>> start_orchestrator(const config& c, const orchestrator_config& o,
+                                                 const std::shared_ptr<chain_link>& chain) {
+  return launch<orchestrator_node>(c, o, chain);
 }
 
 result<std::unique_ptr<node>> start_worker(const config& c, const worker_config& w,

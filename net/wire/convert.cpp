@@ -7,7 +7,7 @@ namespace lp::wire {
 
 namespace {
 
-constexpr auto last_code = static_cast<std::uint32_t>(ec::draining);
+constexpr auto last_code = static_cast<std::uint32_t>(ec::over_budget);
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace lp {
 
@@ -17,6 +18,14 @@ using std::chrono::seconds;
 inline milliseconds remaining(time_point deadline, time_point now = clock::now()) {
   if (deadline <= now) return milliseconds{0};
   return std::chrono::duration_cast<milliseconds>(deadline - now);
+}
+
+/// Milliseconds since 1970, for what is signed: nodes of different owners have no other common
+/// time.
+inline std::int64_t unix_ms() {
+  return std::chrono::duration_cast<milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 /// Milliseconds with a fraction, for reports.

@@ -63,6 +63,9 @@ bool worth_another_node(ec code) {
     case ec::load_failed:
     case ec::draining:
     case ec::out_of_memory:
+    case ec::payment_required:
+    case ec::payment_expired:
+    case ec::over_budget:
       return true;
     default:
       return false;

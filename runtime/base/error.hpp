@@ -61,7 +61,8 @@ std::string_view to_string(ec code);
 unsigned http_status(ec code);
 
 /// True where the same job may succeed on another node: busy, gone, load_failed, draining,
-/// out_of_memory. Everything else would fail there too.
+/// out_of_memory, payment_required, payment_expired, over_budget. Everything else would fail there
+/// too.
 bool worth_another_node(ec code);
 
 /// "load_failed: <message>", for logs and terminals.

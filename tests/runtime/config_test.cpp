@@ -49,6 +49,44 @@ TEST(config, the_effective_configuration_reads_back_as_itself) {
   EXPECT_EQ(to_toml(*again), text);
 }
 
+TEST(config, reads_prices_as_numbers_and_as_texts) {
+  const auto c = parse(std::string(small) + R"(
+[payments]
+ticket_ev = "0.00002 usd"
+max_exposure = 5e13
+[payments.rates]
+usd = 2500.5
+[[orchestrator]]
+name = "p"
+listen = "127.0.0.1:0"
+price_per_unit = 0.1
+[[orchestrator.price]]
+model = "m"
+sender = "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+amount = "1.5e-3 usd"
+units = 1_000_000
+[[gateway]]
+name = "g"
+http = "127.0.0.1:0"
+orchestrators = ["p"]
+[[gateway.max_price]]
+amount = 7
+)");
+  ASSERT_TRUE(c) << c.error().message;
+  const auto& rules = c->orchestrators.at(1).prices;
+  ASSERT_EQ(rules.size(), 2U);
+  EXPECT_EQ(rules[0].amount.amount, payments::rational(1, 10));
+  EXPECT_EQ(rules[1].sender, "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
+  EXPECT_EQ(rules[1].units, 1'000'000U);
+  EXPECT_EQ(c->gateways.at(0).max_prices.at(0).amount.amount, 7);
+  EXPECT_EQ(c->payments.ticket_ev, payments::rational(7'998'400'319));
+  EXPECT_EQ(c->payments.max_exposure, payments::rational(50'000'000'000'000));
+  const std::string text = to_toml(*c);
+  const auto again = parse(text);
+  ASSERT_TRUE(again) << again.error().message << "\n" << text;
+  EXPECT_EQ(to_toml(*again), text);
+}
+
 struct wrong {
   const char* text;
   const char* says;
@@ -87,7 +125,34 @@ INSTANTIATE_TEST_SUITE_P(
         wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nqueue = 0",
               "f.toml:4: [[orchestrator]] queue: expected a whole number from 1"},
         wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nprice_per_unit = \"-1\"",
-              "f.toml:4: [[orchestrator]] price_per_unit: expected a price in wei"},
+              "f.toml:4: [[orchestrator]] price_per_unit: expected an amount"},
+        wrong{"[[orchestrator]]\nname = \"o\"\nlisten = "
+              "\"127.0.0.1:1\"\n[[orchestrator.price]]\nmodel "
+              "= \"m\"\namount = -3",
+              "f.toml:6: [[orchestrator.price]] amount: expected an amount"},
+        wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\n[[orchestrator.price]]\n"
+              "amount = 1\nsender = \"0x12\"",
+              "f.toml:6: [[orchestrator.price]] sender: expected an address"},
+        wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\n[[orchestrator.price]]\n"
+              "amount = 1\npipeline = \"fly\"",
+              "f.toml:6: [[orchestrator.price]] pipeline: \"fly\" is no pipeline"},
+        wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\n[[orchestrator.price]]\n"
+              "amount = 1\nunits = 0",
+              "f.toml:6: [[orchestrator.price]] units: expected a whole number from 1"},
+        wrong{
+            "[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nprice_per_unit = \"1 usd\"",
+            "f.toml: orchestrator o: price: the rate of currency \"usd\" is not known: give it in "
+            "[payments.rates]"},
+        wrong{"[payments]\nchain = \"main\"",
+              "f.toml:2: [payments] chain: expected off, dev or rpc"},
+        wrong{"[payments]\nchain = \"rpc\"", "f.toml:1: [payments] endpoints: must name at least"},
+        wrong{"[payments]\nticket_ev = 0",
+              "f.toml:2: [payments] ticket_ev: must be at least 1 wei"},
+        wrong{"[payments]\nticket_ev = \"1 usd\"", "f.toml:2: [payments] ticket_ev: the rate of"},
+        wrong{"[payments]\nticket_ve = 1", "f.toml:2: [payments] ticket_ve: unknown key; known: "},
+        wrong{"[payments]\n[payments.rates]\nusd = 0", "f.toml:3: [payments.rates] usd: expected"},
+        wrong{"[payments]\n[payments.rates]\neth = 2", "f.toml:3: [payments.rates] eth: expected"},
+        wrong{"[payments]\nsuspension = 3", "f.toml:2: [payments] suspension: expected a text"},
         wrong{"[[orchestrator]]\nname = \"a\"\nlisten = \"127.0.0.1:1\"\n[[orchestrator]]\nname = "
               "\"b\"\nlisten = \"127.0.0.1:1\"",
               "f.toml:6: [[orchestrator]] listen: a already listens on 127.0.0.1:1"},

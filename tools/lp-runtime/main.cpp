@@ -55,12 +55,21 @@ int wait_for_signal(const sigset_t& signals) {
   return signal;
 }
 
-int run(lp::runtime::config c, const std::string& only, const sigset_t& signals) {
+// Takes the prices of the changed file; a file with a mistake changes nothing.
+void reload(lp::runtime::cluster& cluster, const std::string& file) {
+  const auto fresh = lp::runtime::load_config(file);
+  if (fresh) return cluster.reload(*fresh);
+  lp::log::error("runtime", "{}; the configuration in effect stays", fresh.error().message);
+}
+
+int run(lp::runtime::config c, const std::string& file, const std::string& only,
+        const sigset_t& signals) {
   const lp::milliseconds drain = c.drain_timeout;
   auto cluster = lp::runtime::cluster::start(std::move(c), only);
   if (!cluster) return complain(cluster.error());
   lp::log::info("runtime", "ready");
-  const int signal = wait_for_signal(signals);
+  int signal = wait_for_signal(signals);
+  for (; signal == SIGHUP; signal = wait_for_signal(signals)) reload(**cluster, file);
   lp::log::info("runtime", "{}: finishing jobs under way, at most {} s", strsignal(signal),
                 drain.count() / 1000.0);
   guard_shutdown(drain + lp::seconds(15));
@@ -102,7 +111,8 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  return run(std::move(*c), only, signals);
+  return run(std::move(*c), file, only, signals);
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What a node that pays or is paid has: a key, a ledger, and somebody who knows the chain.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "actors/purse.hpp"
+#include "actors/till.hpp"
+#include "payments/keys.hpp"
+#include "payments/ledger.hpp"
+#include "runtime/config.hpp"
+
+namespace lp::runtime {
+
+/// The key of `node`: the one key file in [payments] keystore / NODE. A node without one gets a new
+/// key; the passphrase file, if that is missing too, a random passphrase. ec::bad_config, naming
+/// the file.
+result<payments::private_key> open_key(const payments_config& p, const std::string& node);
+
+/// The ledger in [payments] data / NODE; the folder is made if need be.
+result<std::unique_ptr<payments::ledger>> open_ledger(const payments_config& p,
+                                                      const std::string& node);
+
+/// A gateway's and an orchestrator's part of the configuration as their rules take it.
+payments::sender_config sender_rules(const payments_config& p);
+payments::recipient_config recipient_rules(const payments_config& p);
+
+/// What a node without a chain knows of it: blocks of 12 seconds, and that every sender is trusted
+/// for max_float, if that is set.
+actors::chain_lookup no_chain(const payments_config& p);
+actors::own_chain_lookup no_own_chain();
+
+}  // namespace lp::runtime

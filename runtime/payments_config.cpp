@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/payments_config.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include <fmt/core.h>
+
+#include "payments/u256.hpp"
+#include "pipelines/description.hpp"
+
+namespace lp::runtime {
+
+namespace {
+
+using chain_kind = payments_config::chain_kind;
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+bool is_address(const std::string& text) {
+  return text.size() == 42 && text.compare(0, 2, "0x") == 0 &&
+         std::all_of(text.begin() + 2, text.end(),
+                     [](unsigned char c) { return std::isxdigit(c) != 0; });
+}
+
+// A key's money in whole wei; left alone where the key is absent.
+void read_wei(table_reader& t, const std::string& key, const payments_config& p,
+              payments::rational& out) {
+  const std::string text = t.number_text(key, {});
+  if (text.empty()) return;
+  const auto money = payments::parse_money(text);
+  if (!money) return t.mistake(key, money.error().message);
+  const auto wei = payments::price_list({}, p.feed()).in_wei(*money);
+  if (!wei) return t.mistake(key, wei.error().message);
+  out = payments::rational(payments::floor(*wei));
+}
+
+result<void> read_rates(const toml::table* table, const std::string& file, payments_config& out) {
+  if (table == nullptr) return {};
+  table_reader t(*table, "[payments.rates]", file);
+  for (const auto& [key, value] : *table) {
+    const std::string currency(key.str());
+    const auto amount = payments::parse_amount(t.number_text(currency, {}));
+    if (!amount || *amount == 0) {
+      t.mistake(currency, "expected how much of it one ETH buys, such as 2500");
+      continue;
+    }
+    if (!payments::parse_money("1 " + currency) || lower(currency) != currency ||
+        payments::fixed_feed({}).wei_per(currency)) {
+      t.mistake(currency, "expected a currency's name in lower case, such as usd");
+    }
+    out.rates[currency] = *amount;
+  }
+  return t.finish();
+}
+
+void read_chain(table_reader& t, payments_config& out) {
+  const std::string chain = t.text("chain", "off");
+  out.endpoints = t.texts("endpoints");
+  out.controller = t.text("controller", {});
+  if (chain == "dev") {
+    out.chain = chain_kind::dev;
+  } else if (chain == "rpc") {
+    out.chain = chain_kind::rpc;
+    if (out.endpoints.empty()) t.mistake("endpoints", "must name at least one for chain = \"rpc\"");
+    if (!is_address(out.controller)) {
+      t.mistake("controller",
+                "expected the address of the Livepeer controller for chain = \"rpc\"");
+    }
+  } else if (chain != "off") {
+    t.mistake("chain", "expected off, dev or rpc");
+  }
+}
+
+result<payments::price_rule> read_rule(const toml::table& table, const std::string& path,
+                                       const std::string& file) {
+  table_reader t(table, path, file);
+  payments::price_rule r;
+  r.pipeline = t.text("pipeline", {});
+  if (!r.pipeline.empty() && pipelines::find(r.pipeline) == nullptr) {
+    t.mistake("pipeline", fmt::format("\"{}\" is no pipeline", r.pipeline));
+  }
+  r.model = t.text("model", {});
+  r.sender = lower(t.text("sender", {}));
+  if (!r.sender.empty() && !is_address(r.sender)) {
+    t.mistake("sender", "expected an address: 0x and 40 hexadecimal digits");
+  }
+  if (const auto money = payments::parse_money(t.number_text("amount", {}))) {
+    r.amount = *money;
+  } else {
+    t.mistake("amount", money.error().message);
+  }
+  r.units = t.whole("units", 1, 1, INT64_MAX);
+  if (auto ok = t.finish(); !ok) return fail(ok.error());
+  return r;
+}
+
+std::string money_text(const payments::money& m) {
+  return fmt::format("{} {}", m.amount.str(), m.currency);
+}
+
+}  // namespace
+
+const char* to_string(chain_kind chain) {
+  switch (chain) {
+    case chain_kind::dev:
+      return "dev";
+    case chain_kind::rpc:
+      return "rpc";
+    default:
+      return "off";
+  }
+}
+
+result<payments_config> read_payments(const toml::table& table, const std::string& file,
+                                      const std::filesystem::path& folder) {
+  payments_config out;
+  out.enabled = true;
+  table_reader t(table, "[payments]", file);
+  const auto path = [&](const char* key, const std::filesystem::path& fallback) {
+    const std::string given = t.text(key, {});
+    return given.empty() ? fallback : (folder / given).lexically_normal();
+  };
+  read_chain(t, out);
+  out.data = path("data", (folder / "payments").lexically_normal());
+  out.keystore = path("keystore", out.data / "keys");
+  out.passphrase_file = path("passphrase_file", out.data / "passphrase");
+  // Rates first: amounts may be in those currencies.
+  if (auto ok = read_rates(t.table("rates"), file, out); !ok) return fail(ok.error());
+  read_wei(t, "ticket_ev", out, out.ticket_ev);
+  read_wei(t, "face_value", out, out.face_value);
+  read_wei(t, "max_float", out, out.max_float);
+  read_wei(t, "max_ticket_ev", out, out.max_ticket_ev);
+  read_wei(t, "max_total_ev", out, out.max_total_ev);
+  read_wei(t, "max_exposure", out, out.max_exposure);
+  if (out.ticket_ev < 1) t.mistake("ticket_ev", "must be at least 1 wei");
+  if (out.face_value != 0 && out.face_value < out.ticket_ev) {
+    t.mistake("face_value", "must not be below ticket_ev");
+  }
+  out.terms_life = t.time("terms_life", out.terms_life);
+  out.suspension = t.time("suspension", out.suspension);
+  if (auto ok = t.finish(); !ok) return fail(ok.error());
+  return out;
+}
+
+result<std::vector<payments::price_rule>> read_price_rules(table_reader& owner,
+                                                           const std::string& owner_name,
+                                                           const std::string& key,
+                                                           const std::string& file) {
+  std::vector<payments::price_rule> out;
+  for (const toml::table* table : owner.tables(key)) {
+    auto rule = read_rule(*table, fmt::format("[[{}.{}]]", owner_name, key), file);
+    if (!rule) return fail(rule.error());
+    out.push_back(std::move(*rule));
+  }
+  return out;
+}
+
+result<void> check_currencies(const std::vector<payments::price_rule>& rules,
+                              const payments_config& p, const std::string& where) {
+  const payments::price_list list({}, p.feed());
+  for (const payments::price_rule& r : rules) {
+    if (const auto wei = list.in_wei(r.amount); !wei) {
+      return fail(ec::bad_config,
+                  fmt::format("{}: {}: give it in [payments.rates]", where, wei.error().message));
+    }
+  }
+  return {};
+}
+
+toml::table to_table(const payments_config& p) {
+  toml::table rates;
+  for (const auto& [currency, amount] : p.rates) rates.insert(currency, amount.str());
+  toml::array endpoints;
+  for (const std::string& e : p.endpoints) endpoints.push_back(e);
+  const auto ms = [](milliseconds t) { return std::to_string(t.count()) + "ms"; };
+  return toml::table{{"chain", to_string(p.chain)},
+                     {"endpoints", std::move(endpoints)},
+                     {"controller", p.controller},
+                     {"data", p.data.string()},
+                     {"keystore", p.keystore.string()},
+                     {"passphrase_file", p.passphrase_file.string()},
+                     {"rates", std::move(rates)},
+                     {"ticket_ev", p.ticket_ev.str()},
+                     {"face_value", p.face_value.str()},
+                     {"max_float", p.max_float.str()},
+                     {"max_ticket_ev", p.max_ticket_ev.str()},
+                     {"max_total_ev", p.max_total_ev.str()},
+                     {"max_exposure", p.max_exposure.str()},
+                     {"terms_life", ms(p.terms_life)},
+                     {"suspension", ms(p.suspension)}};
+}
+
+toml::array to_array(const std::vector<payments::price_rule>& rules) {
+  toml::array out;
+  for (const payments::price_rule& r : rules) {
+    out.push_back(toml::table{{"pipeline", r.pipeline},
+                              {"model", r.model},
+                              {"sender", r.sender},
+                              {"amount", money_text(r.amount)},
+                              {"units", static_cast<std::int64_t>(r.units)}});
+  }
+  return out;
+}
+
+}  // namespace lp::runtime

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What clients say and hear about money.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "actors/payment_messages.hpp"
+
+namespace lp::runtime {
+
+using query_values = std::map<std::string, std::string, std::less<>>;
+
+/// The most that a job may cost, if the client set a limit: `max_price` in the query or in a JSON
+/// body, as wei or "0.02 usd". ec::invalid_parameters names it.
+result<std::optional<payments::money>> max_price_of(const query_values& query,
+                                                    const boost::json::value& body);
+
+/// What POST /quote is asked about: {"pipeline": NAME, "request": {...}}.
+struct quote_request {
+  std::string pipeline;
+  boost::json::value request;
+};
+result<quote_request> read_quote_request(const boost::json::value& body);
+
+/// The answer to POST /quote.
+boost::json::object make_quotes(const std::string& pipeline,
+                                const std::vector<actors::quote>& quotes);
+
+}  // namespace lp::runtime
