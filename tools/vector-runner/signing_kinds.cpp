@@ -81,8 +81,4 @@ void run_signed_segment(const json::object& vector, comparison& c) {
   signed_by(vector, keccak256(bytes_field(vector, "flatten")), c);
 }
 
-void run_wire(const json::object&, comparison& c) {
-  c.todo("the messages are not there yet");
-}
-
 }  // namespace lp::vectors
