@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a drawing takes, from sizes alone. The factors count tensors that are alive at once in the
-// widest block; they were fitted to measured peaks (SD 1.5: 512x512 and 768x768, batch 1 and 2).
+// What a drawing takes, from sizes alone: an estimate. The factors count tensors that are alive at
+// once in the widest block; no measured peak stands behind them yet.
 #include <algorithm>
 
 #include "pipelines/engine/stable_diffusion_parts.hpp"
