@@ -23,8 +23,15 @@ result<std::optional<payments::money>> read(const std::string& text, const char*
   return *money;
 }
 
+// Whole wei. The exact amounts are fractions of a hundred digits, which are no use to a reader:
+// what is asked for is rounded up, what is there or comes in is rounded down.
+std::string wei_asked(const payments::rational& amount) {
+  const auto over = numerator(amount) + denominator(amount) - 1;
+  return boost::multiprecision::cpp_int(over / denominator(amount)).str();
+}
+
 std::string wei(const payments::rational& amount) {
-  return amount.str();
+  return boost::multiprecision::cpp_int(numerator(amount) / denominator(amount)).str();
 }
 
 json::object to_json(const actors::quote& q) {
@@ -36,7 +43,7 @@ json::object to_json(const actors::quote& q) {
   out["address"] = q.address;
   out["price_per_unit"] = payments::to_text(q.price);
   out["units"] = q.units;
-  out["price"] = wei(q.fee);
+  out["price"] = wei_asked(q.fee);
   out["credit"] = wei(q.credit);
   out["tickets"] = q.tickets;
   out["ticket_value"] = wei(q.ticket_ev);
