@@ -30,6 +30,7 @@ result<std::shared_ptr<chain_link>> chain_link::open(const payments_config& p) {
   if (p.chain == payments_config::chain_kind::dev) {
     dev_chain_options options;
     options.keep_rounds = true;
+    options.round_length = 200;  // long enough for tickets to ripen: their terms expire first
     auto started = dev_chain::start(options, deadline);
     if (!started) return trouble(started.error());
     out->own_ = std::move(*started);
@@ -80,6 +81,10 @@ result<void> chain_link::introduce_gateway(const payments::private_key& key) {
 actors::chain_lookup chain_link::lookup_for(const payments::address& recipient) const {
   payments::chain_watch_options options;
   options.recipient = recipient;
+  if (own_) {  // its blocks come fast, and whole rounds at once while nodes are introduced
+    options.view_every = std::chrono::milliseconds{250};
+    options.funds_every = std::chrono::milliseconds{2'000};
+  }
   auto watch = std::make_shared<payments::chain_watch>(client_, contracts_, options);
   return [watch](const payments::address& sender) -> result<actors::chain_state> {
     const auto view = watch->view();
