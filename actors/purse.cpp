@@ -18,6 +18,7 @@ using payments::rational;
 
 // Terms about to end are asked for anew.
 constexpr std::int64_t terms_margin_ms = 5'000;
+constexpr std::uint64_t blocks_margin = 3;
 // An answer to a job that comes later than this after its deadline counts for nothing.
 constexpr std::int64_t lost_after_ms = 5'000;
 // Times in a row that an orchestrator may refuse a payment or go away with a job before it is
@@ -115,7 +116,11 @@ const purse::held_terms* purse::find(const std::string& node, const std::string&
 bool purse::has_terms(const std::string& node, const std::string& pipeline,
                       const std::string& model, std::int64_t now_ms) const {
   const held_terms* t = find(node, pipeline, model);
-  return t != nullptr && t->expires_ms - terms_margin_ms > now_ms;
+  if (t == nullptr || t->expires_ms - terms_margin_ms <= now_ms) return false;
+  if (t->info.price.wei == 0) return true;
+  // Its tickets live by blocks, which may be over before the price is.
+  const auto chain = chain_();
+  return !chain || t->info.terms.expiration_block > chain->view.l1_block + blocks_margin;
 }
 
 void purse::drop_terms(const std::string& node) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/chain_link.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/core.h>
@@ -26,11 +27,16 @@ tl::unexpected<error> trouble(const error& e) {
 
 result<std::shared_ptr<chain_link>> chain_link::open(const payments_config& p) {
   std::shared_ptr<chain_link> out(new chain_link);
+  out->poll_ = p.poll;
+  out->gas_.max_fee = static_cast<payments::u256>(payments::floor(p.max_gas_price));
+  out->gas_.max_tip = static_cast<payments::u256>(payments::floor(p.max_tip));
+  out->gas_.confirmations = static_cast<unsigned>(p.confirmations);
   const time_point deadline = clock::now() + start_time;
   if (p.chain == payments_config::chain_kind::dev) {
     dev_chain_options options;
     options.keep_rounds = true;
     options.round_length = 200;  // long enough for tickets to ripen: their terms expire first
+    options.free_gas = true;
     auto started = dev_chain::start(options, deadline);
     if (!started) return trouble(started.error());
     out->own_ = std::move(*started);
@@ -81,10 +87,9 @@ result<void> chain_link::introduce_gateway(const payments::private_key& key) {
 actors::chain_lookup chain_link::lookup_for(const payments::address& recipient) const {
   payments::chain_watch_options options;
   options.recipient = recipient;
-  if (own_) {  // its blocks come fast, and whole rounds at once while nodes are introduced
-    options.view_every = std::chrono::milliseconds{250};
-    options.funds_every = std::chrono::milliseconds{2'000};
-  }
+  options.view_every = poll_;
+  options.funds_every = 6 * poll_;
+  options.max_tip = gas_.max_tip;
   auto watch = std::make_shared<payments::chain_watch>(client_, contracts_, options);
   return [watch](const payments::address& sender) -> result<actors::chain_state> {
     const auto view = watch->view();
@@ -104,11 +109,15 @@ actors::own_chain_lookup chain_link::own_lookup_for(const payments::address& sen
   };
 }
 
-std::shared_ptr<payments::redeemer> chain_link::make_redeemer(
-    payments::ledger& book, const payments::private_key& key) const {
+actors::redeemer_options chain_link::redeeming(payments::ledger& book,
+                                               const payments::private_key& key) const {
   auto secret = std::make_shared<payments::private_key>(key.clone());
-  auto worker = new payments::redeemer(book, client_, contracts_, *secret, chain_id_, {}, {});
-  return {worker, [secret](payments::redeemer* r) { delete r; }};
+  auto worker = new payments::redeemer(book, client_, contracts_, *secret, chain_id_, gas_, {});
+  actors::redeemer_options out;
+  out.worker = {worker, [secret](payments::redeemer* r) { delete r; }};
+  out.interval = 3 * poll_;
+  out.busy_interval = std::min(poll_, out.busy_interval);
+  return out;
 }
 
 }  // namespace lp::runtime

@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "actors/purse.hpp"
+#include "actors/redeemer.hpp"
 #include "actors/till.hpp"
 #include "payments/chain/chain_watch.hpp"
-#include "payments/chain/redeemer.hpp"
 #include "runtime/chain/dev_chain.hpp"
 #include "runtime/payments_config.hpp"
 
@@ -31,8 +31,8 @@ class chain_link {
   actors::own_chain_lookup own_lookup_for(const payments::address& sender) const;
 
   /// Redeems what the ledger has queued, with a copy of the key. The ledger must outlive it.
-  std::shared_ptr<payments::redeemer> make_redeemer(payments::ledger& book,
-                                                    const payments::private_key& key) const;
+  actors::redeemer_options redeeming(payments::ledger& book,
+                                     const payments::private_key& key) const;
 
  private:
   chain_link() = default;
@@ -41,6 +41,8 @@ class chain_link {
   std::shared_ptr<payments::eth_client> client_;
   payments::protocol_addresses contracts_;
   std::uint64_t chain_id_ = 0;
+  milliseconds poll_{};
+  payments::gas_policy gas_;
 };
 
 }  // namespace lp::runtime

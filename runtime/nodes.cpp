@@ -194,9 +194,7 @@ class orchestrator_node : public node {
     if (chain) {
       const auto ok = chain->introduce_orchestrator(*key, "https://" + where_.text());
       if (!ok) return fail(ok.error());
-      actors::redeemer_options redeem;
-      redeem.worker = chain->make_redeemer(*ledger_, *key);
-      actors_.own(actors::spawn_redeemer(actors_.system(), std::move(redeem)));
+      actors_.own(actors::spawn_redeemer(actors_.system(), chain->redeeming(*ledger_, *key)));
     }
     const auto look = chain ? chain->lookup_for(key->address()) : no_chain(c.payments);
     actors::till_options o{

@@ -73,6 +73,14 @@ void read_chain(table_reader& t, payments_config& out) {
   } else if (chain != "off") {
     t.mistake("chain", "expected off, dev or rpc");
   }
+  // A chain of one's own has a block a second, and its gas is free.
+  if (out.chain == chain_kind::dev) {
+    out.poll = milliseconds{250};
+    out.max_tip = 0;
+  }
+  out.poll = t.time("poll", out.poll);
+  if (out.poll.count() < 10) t.mistake("poll", "must be at least 10ms");
+  out.confirmations = t.whole("confirmations", out.confirmations, 1, 1000);
 }
 
 result<payments::price_rule> read_rule(const toml::table& table, const std::string& path,
@@ -136,6 +144,8 @@ result<payments_config> read_payments(const toml::table& table, const std::strin
   read_wei(t, "max_ticket_ev", out, out.max_ticket_ev);
   read_wei(t, "max_total_ev", out, out.max_total_ev);
   read_wei(t, "max_exposure", out, out.max_exposure);
+  read_wei(t, "max_gas_price", out, out.max_gas_price);
+  read_wei(t, "max_tip", out, out.max_tip);
   if (out.ticket_ev < 1) t.mistake("ticket_ev", "must be at least 1 wei");
   if (out.face_value != 0 && out.face_value < out.ticket_ev) {
     t.mistake("face_value", "must not be below ticket_ev");
@@ -180,6 +190,10 @@ toml::table to_table(const payments_config& p) {
   return toml::table{{"chain", to_string(p.chain)},
                      {"endpoints", std::move(endpoints)},
                      {"controller", p.controller},
+                     {"poll", ms(p.poll)},
+                     {"max_gas_price", p.max_gas_price.str()},
+                     {"max_tip", p.max_tip.str()},
+                     {"confirmations", static_cast<std::int64_t>(p.confirmations)},
                      {"data", p.data.string()},
                      {"keystore", p.keystore.string()},
                      {"passphrase_file", p.passphrase_file.string()},

@@ -23,6 +23,10 @@ struct payments_config {
   chain_kind chain = chain_kind::off;
   std::vector<std::string> endpoints;  ///< JSON-RPC, with chain = "rpc"
   std::string controller;              ///< address of the Livepeer controller, with chain = "rpc"
+  milliseconds poll{5'000};            ///< how often the chain is looked at
+  payments::rational max_gas_price{"200000000000"};  ///< wei for a unit of gas, tip included
+  payments::rational max_tip{"5000000000"};          ///< of that for the block's maker
+  std::uint64_t confirmations = 1;                   ///< blocks until a redemption counts
 
   std::filesystem::path data;             ///< a folder a node: its ledger
   std::filesystem::path keystore;         ///< NODE.json: the node's key; made if it is not there

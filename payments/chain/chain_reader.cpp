@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "payments/chain/chain_reader.hpp"
 
+#include <algorithm>
+
 namespace lp::payments {
 
 result<chain_view> chain_reader::view(time_point deadline) const {
@@ -19,7 +21,8 @@ result<chain_view> chain_reader::view(time_point deadline) const {
   if (!head) return fail(head.error());
   const auto tip = chain_->priority_fee(deadline);
   if (!tip) return fail(tip.error());
-  const auto price = to_u256(integer(head->base_fee) + integer(*tip), "gas price");
+  const integer offered = std::min(integer(*tip), integer(max_tip_));
+  const auto price = to_u256(integer(head->base_fee) + offered, "gas price");
   if (!price) return fail(price.error());
   out.gas_price = *price;
   const auto pool = bonding_.pool_size(deadline);

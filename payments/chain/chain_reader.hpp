@@ -14,8 +14,10 @@ namespace lp::payments {
 /// the transport is.
 class chain_reader {
  public:
-  chain_reader(std::shared_ptr<eth_client> chain, const protocol_addresses& where)
+  /// `max_tip`: wei for a unit of gas that are offered to the block's maker at most.
+  chain_reader(std::shared_ptr<eth_client> chain, const protocol_addresses& where, u256 max_tip)
       : chain_(chain),
+        max_tip_(std::move(max_tip)),
         rounds_(chain, where.rounds_manager),
         bonding_(chain, where.bonding_manager),
         broker_(chain, where.ticket_broker) {}
@@ -30,6 +32,7 @@ class chain_reader {
 
  private:
   std::shared_ptr<eth_client> chain_;
+  u256 max_tip_;
   rounds_manager rounds_;
   bonding_manager bonding_;
   ticket_broker broker_;

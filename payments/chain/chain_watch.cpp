@@ -17,7 +17,7 @@ constexpr milliseconds shortest_pause{50};
 
 chain_watch::chain_watch(std::shared_ptr<eth_client> chain, const protocol_addresses& where,
                          chain_watch_options options)
-    : reader_(std::move(chain), where), options_(options) {
+    : reader_(std::move(chain), where, options.max_tip), options_(options) {
   thread_ = std::thread([this] { run(); });
 }
 

@@ -22,6 +22,7 @@ struct chain_watch_options {
   milliseconds patience{3'000};        ///< how long a question may wait for a first answer
   milliseconds call_timeout{10'000};
   std::size_t max_senders = 10'000;
+  u256 max_tip = 5'000'000'000ULL;  ///< wei; see gas_policy
 };
 
 /// Has a thread of its own that asks the node. Safe from any thread.

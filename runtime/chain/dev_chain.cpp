@@ -79,6 +79,7 @@ result<void> dev_chain::launch(time_point deadline) {
   std::vector<std::string> command{
       (options_.tools / "anvil").string(), "--host",     "127.0.0.1", "--port",
       std::to_string(options_.port),       "--accounts", "1"};
+  if (options_.free_gas) command.insert(command.end(), {"--block-base-fee-per-gas", "0"});
   if (!options_.state.empty()) {
     command.insert(command.end(), {"--state", options_.state.string()});
   }

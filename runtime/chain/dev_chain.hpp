@@ -29,6 +29,7 @@ struct dev_chain_options {
   /// their parameters have expired: it should be a good deal longer than those live.
   std::uint64_t round_length = 50;
   std::uint64_t usd_per_eth = 3000;
+  bool free_gas = false;  ///< the base fee is 0: whoever offers no tip pays nothing
 };
 
 /// The folder with "anvil" and "contracts": $LP_CHAIN_DIR, or build/chain beside this program's

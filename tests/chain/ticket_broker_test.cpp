@@ -188,7 +188,7 @@ TEST_F(ticket_broker_on_chain, a_sender_unlocks_waits_and_withdraws) {
 }
 
 TEST_F(ticket_broker_on_chain, rules_of_tickets_get_what_they_need_to_know) {
-  const chain_reader reader(shared->client(), shared->chain->contracts());
+  const chain_reader reader(shared->client(), shared->chain->contracts(), 5'000'000'000ULL);
   const chain_view v = get(reader.view(soon()));
   const round_state r = get(shared->rounds.state(soon()));
   EXPECT_EQ(v.round, r.current);
