@@ -11,6 +11,7 @@
 #include "actors/blob_fetch.hpp"
 #include "actors/errors.hpp"
 #include "actors/input_packing.hpp"
+#include "actors/network_backend.hpp"
 #include "actors/selection.hpp"
 #include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"
@@ -245,7 +246,10 @@ void submit(self_ptr self, const submission_ptr& what) {
   }
   const std::string id = what->request.id();
   s.jobs[id].what = what;
-  pack_inputs(what->files, what->request);
+  if (!what->files.empty()) {
+    // Digests of large files take a while.
+    network_loop(self->system()).long_work([&] { pack_inputs(what->files, what->request); });
+  }
   try_next(self, id);
 }
 

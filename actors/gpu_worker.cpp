@@ -18,8 +18,8 @@
 #include "actors/run_queue.hpp"
 #include "actors/terms.hpp"
 #include "net/media_store.hpp"
-#include "pipelines/decode_pictures.hpp"
 #include "pipelines/description.hpp"
+#include "pipelines/job_files.hpp"
 #include "runtime/base/log.hpp"
 
 namespace lp::actors {
@@ -140,6 +140,7 @@ result<std::unique_ptr<pipelines::run>> prepare(active_job& job) {
   input.params = std::move(params.as_object());
   job.check_safety = pipelines::asks_for_check(input.params);
   for (wire::Attachment& a : *job.request.mutable_attachments()) {
+    if (auto ok = check_input(a); !ok) return fail(std::move(ok.error()));
     input.attachments.push_back({a.field(), a.mime(), share(std::move(*a.mutable_data()))});
   }
   const pipelines::description* d = pipelines::find(job.request.pipeline());

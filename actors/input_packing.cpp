@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "actors/result_packing.hpp"
+#include "net/digest.hpp"
 
 namespace lp::actors {
 
@@ -14,10 +17,17 @@ void pack_inputs(std::span<const input_file> files, wire::JobRequest& request) {
     a.set_field(f.field);
     a.set_mime(f.mime);
     a.set_size(f.size);
+    a.set_sha256(net::sha256(f.bytes()));
     if (inside + f.size > chunk_bytes) continue;
     inside += f.size;
     a.set_data(f.bytes().data(), f.size);
   }
+}
+
+result<void> check_input(const wire::Attachment& a) {
+  if (a.size() == a.data().size() && a.sha256() == net::sha256(a.data())) return {};
+  return fail(ec::bad_request,
+              fmt::format("{}: the file is not the one that was announced", a.field()));
 }
 
 result<wire::Chunk> cut_chunk(const wire::ChunkRequest& r, std::string_view bytes) {

@@ -56,10 +56,10 @@ hash32 terms_digest(std::string_view body) {
 }
 
 hash32 job_digest(const wire::JobRequest& r) {
-  transcript t("lp-runtime job 1");
+  transcript t("lp-runtime job 2");
   t.add(r.pipeline()).add(r.model()).add(r.params_json());
   for (const wire::Attachment& a : r.attachments()) {
-    t.add(a.field()).add(a.mime()).add(payments::keccak256(a.data()).view());
+    t.add(a.field()).add(a.mime()).add(a.sha256());
   }
   return t.digest();
 }
@@ -97,11 +97,8 @@ result<std::uint64_t> units_of(const wire::JobRequest& r) {
     return fail(ec::bad_request, "job.params_json: is no JSON object");
   }
   try {
-    // Without files everything can be checked again: the sender may be anybody.
-    if (r.attachments().empty()) {
-      const auto checked = pipelines::validate(*d, params);
-      if (!checked) return fail(ec::bad_request, "job.params_json: " + render(checked.error()));
-    }
+    const auto checked = pipelines::validate_without_files(*d, params);
+    if (!checked) return fail(ec::bad_request, "job.params_json: " + render(checked.error()));
     return whole_units(d->units(params.as_object()));
   } catch (const std::exception& e) {
     return fail(ec::bad_request, fmt::format("job.params_json: {}", e.what()));

@@ -26,7 +26,8 @@ struct party {
 payments::hash32 request_digest(const wire::TermsRequest& r, const party& to);
 /// Over a TermsBody's bytes.
 payments::hash32 terms_digest(std::string_view body);
-/// What a job is: its pipeline, model, parameters and files. Neither its id nor its time.
+/// What a job is: its pipeline, model, parameters and files, these by the digests that the worker
+/// holds them to. Neither its id nor its time.
 payments::hash32 job_digest(const wire::JobRequest& r);
 /// Whose signature `bytes` is; ec::bad_request, naming `field`, if it is none.
 result<payments::address> signer(const payments::hash32& digest, const std::string& bytes,
@@ -39,7 +40,8 @@ std::string money_job(const std::string& id, const std::string& node);
 /// What tickets are bought for.
 std::string scope_of(const std::string& pipeline, const std::string& model);
 /// Billing units by the pipeline's description; ec::bad_request for a pipeline or parameters that
-/// make no sense.
+/// make no sense. All is checked again: the sender may be anybody. That the files are what the
+/// parameters say of them shows where they are, at the worker.
 result<std::uint64_t> units_of(const wire::JobRequest& r);
 /// Whole billing units of what a pipeline counts in doubles: rounded up, 0 to 2^53.
 std::uint64_t whole_units(double units);

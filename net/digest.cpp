@@ -23,6 +23,13 @@ constexpr std::size_t read_size = 1 << 20;
 
 }  // namespace
 
+std::string sha256(std::string_view bytes) {
+  std::string out(static_cast<std::size_t>(EVP_MD_size(EVP_sha256())), '\0');
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), nullptr,
+             EVP_sha256(), nullptr);
+  return out;
+}
+
 result<std::string> digest_of(const std::filesystem::path& file, digest_kind kind) {
   const auto unreadable = [&] {
     return fail(ec::bad_file, fmt::format("{}: cannot be read", file.string()));

@@ -112,6 +112,12 @@ struct given_file {
 result<boost::json::object> validate(const description& d, const boost::json::value& body,
                                      std::span<const given_file> files = {});
 
+/// The same where the files are elsewhere: a file's parameter holds what validate() said of it, in
+/// that form, and is judged by the same rules. That it is true of the file is for check_files() to
+/// say, where the file is.
+result<boost::json::object> validate_without_files(const description& d,
+                                                   const boost::json::value& params);
+
 /// A form's text fields as validate() takes them: an empty text stands for an absent number or
 /// boolean, as in a form on a page.
 boost::json::object form_values(const description& d,

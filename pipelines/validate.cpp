@@ -3,6 +3,7 @@
 // clients match on the types.
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include <fmt/format.h>
@@ -248,17 +249,9 @@ const given_file* find_file(std::span<const given_file> files, const std::string
   return nullptr;
 }
 
-// What a picture is, if its header alone says that it will be taken: nothing is decoded before its
-// size is known to be acceptable.
-checked check_picture(const file_rules& rules, std::string_view bytes) {
-  const auto header = read_image_header(bytes);
-  if (!header) {
-    const bool unknown = header.error().code == ec::unsupported_media;
-    return wrong(unknown ? "image_format" : "image_damaged",
-                 "Input should be a PNG, JPEG, WebP or GIF picture: " + header.error().message);
-  }
-  const std::uint32_t width = header->upright_width();
-  const std::uint32_t height = header->upright_height();
+// A picture of that size, if the rules allow it.
+checked check_picture(const file_rules& rules, std::string_view format, std::uint32_t width,
+                      std::uint32_t height, std::uint64_t bytes) {
   const bool small = width < rules.min_side || height < rules.min_side;
   const bool wide = rules.max_side > 0 && (width > rules.max_side || height > rules.max_side);
   if (small || wide) {
@@ -266,35 +259,87 @@ checked check_picture(const file_rules& rules, std::string_view bytes) {
                  fmt::format("Picture should have sides of {} to {} pixels, not {}x{}",
                              rules.min_side, rules.max_side, width, height));
   }
-  if (rules.max_pixels > 0 && header->pixels() > rules.max_pixels) {
+  if (rules.max_pixels > 0 && std::uint64_t{width} * height > rules.max_pixels) {
     return wrong("image_size", fmt::format("Picture should have at most {} pixels, not {}x{}",
                                            rules.max_pixels, width, height));
   }
-  return json::object{{"format", mime_type(header->format)},
-                      {"width", width},
-                      {"height", height},
-                      {"bytes", bytes.size()}};
+  return json::object{{"format", format}, {"width", width}, {"height", height}, {"bytes", bytes}};
 }
 
+tl::expected<void, problem> check_length(const file_rules& rules, std::uint64_t bytes) {
+  if (rules.bytes == 0 || bytes <= rules.bytes) return {};
+  return wrong("file_too_large",
+               fmt::format("File should have at most {} bytes, not {}", rules.bytes, bytes));
+}
+
+// What a file is, by its first bytes alone: nothing is decoded before its size is known to be
+// acceptable.
 checked check_file(const file_rules& rules, std::string_view bytes) {
-  if (rules.bytes > 0 && bytes.size() > rules.bytes) {
-    return wrong("file_too_large", fmt::format("File should have at most {} bytes, not {}",
-                                               rules.bytes, bytes.size()));
+  if (auto ok = check_length(rules, bytes.size()); !ok) return tl::unexpected(ok.error());
+  if (!rules.picture) return json::object{{"bytes", bytes.size()}};
+  const auto header = read_image_header(bytes);
+  if (!header) {
+    const bool unknown = header.error().code == ec::unsupported_media;
+    return wrong(unknown ? "image_format" : "image_damaged",
+                 "Input should be a PNG, JPEG, WebP or GIF picture: " + header.error().message);
   }
-  if (rules.picture) return check_picture(rules, bytes);
-  return json::object{{"bytes", bytes.size()}};
+  return check_picture(rules, mime_type(header->format), header->upright_width(),
+                       header->upright_height(), bytes.size());
 }
 
-tl::expected<void, problem> take_file(const parameter& p, std::span<const given_file> files,
-                                      json::object& params) {
+// A member of what is said of a file, as an unsigned number within 32 bits for a side and 64 for
+// a length.
+template <class T>
+std::optional<T> fact(const json::object& facts, std::string_view name) {
+  const json::value* v = facts.if_contains(name);
+  if (v == nullptr || !v->is_number()) return {};
+  boost::system::error_code bad;
+  const T out = v->to_number<T>(bad);
+  if (bad) return {};
+  return out;
+}
+
+// The same of a file that is elsewhere: what was said of it, judged by the same rules.
+checked check_facts(const file_rules& rules, const json::value& given) {
+  const json::object* facts = given.if_object();
+  const auto bytes = facts != nullptr ? fact<std::uint64_t>(*facts, "bytes") : std::nullopt;
+  if (!bytes) return wrong("file_facts", "Input should say how many bytes the file has");
+  if (auto ok = check_length(rules, *bytes); !ok) return tl::unexpected(ok.error());
+  if (!rules.picture) return json::object{{"bytes", *bytes}};
+  const auto width = fact<std::uint32_t>(*facts, "width");
+  const auto height = fact<std::uint32_t>(*facts, "height");
+  const json::value* format = facts->if_contains("format");
+  if (!width || !height || format == nullptr || !format->is_string()) {
+    return wrong("file_facts", "Input should say the picture's format, width and height");
+  }
+  return check_picture(rules, format->get_string(), *width, *height, *bytes);
+}
+
+using file_value = tl::expected<std::optional<json::value>, problem>;
+
+file_value read_given(const parameter& p, std::span<const given_file> files) {
   const given_file* given = find_file(files, p.name);
-  if (given == nullptr) {
+  if (given == nullptr) return std::nullopt;
+  auto facts = check_file(p.file, given->bytes);
+  if (!facts) return tl::unexpected<problem>(std::move(facts.error()));
+  return std::optional(std::move(*facts));
+}
+
+file_value read_said(const parameter& p, const json::object& body) {
+  const json::value* said = body.if_contains(p.name);
+  if (said == nullptr) return std::nullopt;
+  auto facts = check_facts(p.file, *said);
+  if (!facts) return tl::unexpected<problem>(std::move(facts.error()));
+  return std::optional(std::move(*facts));
+}
+
+tl::expected<void, problem> take_file(const parameter& p, file_value facts, json::object& params) {
+  if (!facts) return tl::unexpected<problem>(std::move(facts.error()));
+  if (!*facts) {
     if (p.required) return wrong("missing", "Field required");
     return {};
   }
-  auto facts = check_file(p.file, given->bytes);
-  if (!facts) return tl::unexpected<problem>(std::move(facts.error()));
-  params[p.name] = std::move(*facts);
+  params[p.name] = std::move(**facts);
   return {};
 }
 
@@ -327,8 +372,12 @@ json::object form_values(const description& d,
   return out;
 }
 
-result<json::object> validate(const description& d, const json::value& body,
-                              std::span<const given_file> files) {
+namespace {
+
+using read_file = std::function<file_value(const parameter& p, const json::object& body)>;
+
+result<json::object> check_all(const description& d, const json::value& body,
+                               const read_file& file) {
   error bad{ec::invalid_parameters, {}, {}};
   const json::object* given = body.if_object();
   if (given == nullptr) {
@@ -340,8 +389,8 @@ result<json::object> validate(const description& d, const json::value& body,
   }
   json::object params;
   for (const parameter& p : d.parameters) {
-    const bool file = p.type == parameter::kind::file;
-    auto taken = file ? take_file(p, files, params) : take(p, *given, params);
+    const bool is_file = p.type == parameter::kind::file;
+    auto taken = is_file ? take_file(p, file(p, *given), params) : take(p, *given, params);
     if (taken) continue;
     bad.fields.push_back(
         {{"body", p.name}, std::move(taken.error().msg), std::move(taken.error().type)});
@@ -355,6 +404,18 @@ result<json::object> validate(const description& d, const json::value& body,
     if (auto ok = d.check(params); !ok) return fail(std::move(ok.error()));
   }
   return params;
+}
+
+}  // namespace
+
+result<json::object> validate(const description& d, const json::value& body,
+                              std::span<const given_file> files) {
+  return check_all(
+      d, body, [files](const parameter& p, const json::object&) { return read_given(p, files); });
+}
+
+result<json::object> validate_without_files(const description& d, const json::value& params) {
+  return check_all(d, params, read_said);
 }
 
 }  // namespace lp::pipelines

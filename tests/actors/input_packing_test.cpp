@@ -55,5 +55,22 @@ TEST(input_packing, parts_are_those_of_the_span) {
   EXPECT_EQ(read_input(r, files).error().code, ec::bad_request);
 }
 
+TEST(input_packing, a_file_is_held_to_its_digest_and_its_length) {
+  const input_file files[] = {file("a", share("0123456789"), 2, 6)};
+  wire::JobRequest r;
+  pack_inputs(files, r);
+  EXPECT_TRUE(check_input(r.attachments(0)));
+  wire::Attachment other = r.attachments(0);
+  other.set_data("23456x");
+  EXPECT_EQ(check_input(other).error().code, ec::bad_request);
+  EXPECT_EQ(check_input(other).error().message.substr(0, 2), "a:");
+  other = r.attachments(0);
+  other.set_size(5);
+  EXPECT_FALSE(check_input(other));
+  other = r.attachments(0);
+  other.clear_sha256();
+  EXPECT_FALSE(check_input(other));
+}
+
 }  // namespace
 }  // namespace lp::actors

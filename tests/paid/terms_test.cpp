@@ -256,5 +256,43 @@ TEST_F(terms, an_orchestrator_that_denies_the_credit_is_believed_and_it_counts_a
   EXPECT_EQ(gateway.wallet->lost(orch.desk->address()), ours - theirs);
 }
 
+wire::JobRequest job_with_picture(const std::string& facts) {
+  wire::JobRequest r;
+  r.set_pipeline("image-to-image");
+  r.set_model("some");
+  r.set_params_json(R"({"prompt": "a dog", "num_inference_steps": 10, "num_images_per_prompt": 1,
+                        "image": )" +
+                    facts + "}");
+  wire::Attachment& a = *r.add_attachments();
+  a.set_field("image");
+  a.set_size(1000);
+  a.set_sha256(std::string(32, 's'));
+  return r;
+}
+
+TEST(job_terms, what_a_job_is_has_its_files_in_it) {
+  const char* facts = R"({"format": "image/png", "width": 8, "height": 9, "bytes": 1000})";
+  const wire::JobRequest job = job_with_picture(facts);
+  // Large files are pulled later: it is by their digests that they are agreed upon.
+  wire::JobRequest other = job;
+  other.mutable_attachments(0)->set_sha256(std::string(32, 't'));
+  EXPECT_NE(actors::job_digest(other), actors::job_digest(job));
+  other = job;
+  other.mutable_attachments(0)->set_field("mask_image");
+  EXPECT_NE(actors::job_digest(other), actors::job_digest(job));
+  other = job;
+  other.clear_attachments();
+  EXPECT_NE(actors::job_digest(other), actors::job_digest(job));
+}
+
+TEST(job_terms, the_picture_that_is_paid_for_is_judged_like_a_file) {
+  const char* facts = R"({"format": "image/png", "width": 8, "height": 9, "bytes": 1000})";
+  EXPECT_EQ(actors::units_of(job_with_picture(facts)).value_or(0), 8U * 9 * 10);
+  EXPECT_EQ(says(actors::units_of(job_with_picture("{}"))).find("bad_request"), 0U);
+  const char* huge = R"({"format": "image/png", "width": 90000, "height": 9, "bytes": 1000})";
+  EXPECT_TRUE(contains(says(actors::units_of(job_with_picture(huge))), "image_size") ||
+              contains(says(actors::units_of(job_with_picture(huge))), "wrong parameter"));
+}
+
 }  // namespace
 }  // namespace lp::testing

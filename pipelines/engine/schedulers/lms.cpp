@@ -8,7 +8,6 @@
 
 #include <ATen/TensorOperators.h>
 
-#include "pipelines/engine/schedulers/alpha_scheduler.hpp"
 #include "pipelines/engine/schedulers/makers.hpp"
 #include "pipelines/engine/schedulers/sigma_scheduler.hpp"
 
@@ -18,30 +17,13 @@ namespace {
 
 constexpr std::size_t max_order = 4;
 
-class lms final : public sigma_scheduler {
+class lms final : public respaced_scheduler {
  public:
-  explicit lms(settings& config)
-      : sigma_scheduler(config),
-        karras_(config.flag("use_karras_sigmas", false)),
-        exponential_(config.flag("use_exponential_sigmas", false)) {
-    if (config.flag("use_beta_sigmas", false)) config.complain("use_beta_sigmas: not supported");
-  }
+  using respaced_scheduler::respaced_scheduler;
 
   result<void> set_timesteps(int steps) override {
-    if (auto ok = check_step_count(steps, 1, schedule_.steps()); !ok) return ok;
-    plan(steps);
     slopes_.clear();
-    if (karras_ || exponential_) {
-      const double top = sigmas_.front();
-      const double bottom = sigmas_.back();
-      sigmas_ =
-          karras_ ? karras_sigmas(top, bottom, steps) : exponential_sigmas(top, bottom, steps);
-      std::transform(sigmas_.begin(), sigmas_.end(), timesteps_.begin(),
-                     [this](double s) { return schedule_.time_of(s); });
-      round_to_float(timesteps_);
-    }
-    finish(0);
-    return {};
+    return plan_respaced(steps);
   }
 
   at::Tensor step(const at::Tensor& output, std::size_t i, const at::Tensor& sample,
@@ -78,8 +60,6 @@ class lms final : public sigma_scheduler {
     return sum * half;
   }
 
-  bool karras_;
-  bool exponential_;
   std::deque<at::Tensor> slopes_;  ///< newest first
 };
 

@@ -6,7 +6,6 @@
 
 #include <ATen/TensorOperators.h>
 
-#include "pipelines/engine/schedulers/alpha_scheduler.hpp"
 #include "pipelines/engine/schedulers/makers.hpp"
 #include "pipelines/engine/schedulers/sigma_scheduler.hpp"
 
@@ -25,50 +24,21 @@ std::vector<double> doubled(const std::vector<double>& values, bool last_once) {
 }
 
 /// Even calls begin a step, odd ones end it.
-class second_order_scheduler : public sigma_scheduler {
+class second_order_scheduler : public respaced_scheduler {
  public:
-  explicit second_order_scheduler(settings& config)
-      : sigma_scheduler(config),
-        karras_(config.flag("use_karras_sigmas", false)),
-        exponential_(config.flag("use_exponential_sigmas", false)) {
-    if (config.flag("use_beta_sigmas", false)) config.complain("use_beta_sigmas: not supported");
-  }
+  using respaced_scheduler::respaced_scheduler;
 
   int calls_per_step() const override { return 2; }
 
  protected:
   static bool begins(std::size_t i) { return i % 2 == 0; }
 
-  /// One time step and sigma a step, and the sigma 0 of the end.
   result<void> plan_steps(int steps) {
-    if (auto ok = check_step_count(steps, 1, schedule_.steps()); !ok) return ok;
-    plan(steps);
     start_.reset();
-    if (karras_ || exponential_) {
-      const double top = sigmas_.front();
-      const double bottom = sigmas_.back();
-      sigmas_ =
-          karras_ ? karras_sigmas(top, bottom, steps) : exponential_sigmas(top, bottom, steps);
-      std::transform(sigmas_.begin(), sigmas_.end(), timesteps_.begin(),
-                     [this](double s) { return schedule_.time_of(s); });
-    }
-    finish(0);
-    return {};
-  }
-
-  /// The clean sample foreseen where the noise is `sigma`.
-  at::Tensor foresee_at(double sigma, const at::Tensor& output, const at::Tensor& sample) const {
-    if (predicts_ == prediction::sample) return output;
-    if (predicts_ == prediction::epsilon) return sample - output * sigma;
-    const double total = sigma * sigma + 1;
-    return sample / total - output * (sigma / std::sqrt(total));
+    return plan_respaced(steps);
   }
 
   at::Tensor start_;  ///< the sample that the step began with
-
- private:
-  bool karras_;
-  bool exponential_;
 };
 
 class heun final : public second_order_scheduler {

@@ -6,6 +6,8 @@
 
 #include <ATen/TensorOperators.h>
 
+#include "pipelines/engine/schedulers/alpha_scheduler.hpp"
+
 namespace lp::engine {
 
 sigma_scheduler::sigma_scheduler(settings& config)
@@ -45,11 +47,37 @@ void sigma_scheduler::finish(double last_sigma) {
 
 at::Tensor sigma_scheduler::foresee(const at::Tensor& output, std::size_t i,
                                     const at::Tensor& sample) const {
-  const double sigma = sigmas_[i];
+  return foresee_at(sigmas_[i], output, sample);
+}
+
+at::Tensor sigma_scheduler::foresee_at(double sigma, const at::Tensor& output,
+                                       const at::Tensor& sample) const {
   if (predicts_ == prediction::sample) return output;
   if (predicts_ == prediction::epsilon) return sample - output * sigma;
   const double total = sigma * sigma + 1;
   return sample / total - output * (sigma / std::sqrt(total));
+}
+
+respaced_scheduler::respaced_scheduler(settings& config)
+    : sigma_scheduler(config),
+      karras_(config.flag("use_karras_sigmas", false)),
+      exponential_(config.flag("use_exponential_sigmas", false)) {
+  if (config.flag("use_beta_sigmas", false)) config.complain("use_beta_sigmas: not supported");
+}
+
+result<void> respaced_scheduler::plan_respaced(int steps) {
+  if (auto ok = check_step_count(steps, 1, schedule_.steps()); !ok) return ok;
+  plan(steps);
+  if (karras_ || exponential_) {
+    const double top = sigmas_.front();
+    const double bottom = sigmas_.back();
+    sigmas_ = karras_ ? karras_sigmas(top, bottom, steps) : exponential_sigmas(top, bottom, steps);
+    std::transform(sigmas_.begin(), sigmas_.end(), timesteps_.begin(),
+                   [this](double s) { return schedule_.time_of(s); });
+    round_to_float(timesteps_);
+  }
+  finish(0);
+  return {};
 }
 
 }  // namespace lp::engine

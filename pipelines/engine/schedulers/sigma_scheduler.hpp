@@ -25,11 +25,29 @@ class sigma_scheduler : public scheduler {
   void finish(double last_sigma);
   /// The clean sample foreseen from the sample of call `i`.
   at::Tensor foresee(const at::Tensor& output, std::size_t i, const at::Tensor& sample) const;
+  /// The same where the noise is `sigma`.
+  at::Tensor foresee_at(double sigma, const at::Tensor& output, const at::Tensor& sample) const;
 
   noise_schedule schedule_;
   prediction predicts_;
   spacing spacing_;
   int offset_;
+};
+
+/// Samplers whose sigmas may be spread anew between the largest and the smallest: evenly in the
+/// seventh root (Karras et al., eq. 5) or in the logarithm.
+class respaced_scheduler : public sigma_scheduler {
+ public:
+  explicit respaced_scheduler(settings& config);
+
+ protected:
+  /// One time step and sigma a step, and the sigma 0 of the end. ec::invalid_parameters for a
+  /// number of steps that cannot be.
+  result<void> plan_respaced(int steps);
+
+ private:
+  bool karras_;
+  bool exponential_;
 };
 
 }  // namespace lp::engine
