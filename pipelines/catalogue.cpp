@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/checkpoint_words.hpp"
 #include "pipelines/model_index.hpp"
 #include "runtime/base/log.hpp"
 
@@ -17,7 +18,7 @@ namespace {
 
 constexpr std::size_t deepest = 3;  // "owner/name" and a revision below it
 
-// Collects the model folders below `folder`. `way` holds the folders that lead to it from the
+// Collects the models below `folder`. `way` holds the folders that lead to it from the
 // models folder, so that a link back up is not followed. A model's own sub-folders are its parts
 // and are left alone.
 void collect(const fs::path& folder, std::vector<fs::path>& way, std::vector<fs::path>& found) {
@@ -27,6 +28,10 @@ void collect(const fs::path& folder, std::vector<fs::path>& way, std::vector<fs:
   if (error) log::warn("models", "{}: {}", folder.string(), error.message());
   for (const fs::directory_entry& entry : entries) {
     std::error_code ignored;  // a broken link is simply no folder
+    if (entry.is_regular_file(ignored) && whole_checkpoint(entry.path())) {
+      found.push_back(entry.path());
+      continue;
+    }
     if (!entry.is_directory(ignored)) continue;
     if (fs::is_regular_file(entry.path() / model_index_name, ignored)) {
       found.push_back(entry.path());
@@ -40,7 +45,16 @@ void collect(const fs::path& folder, std::vector<fs::path>& way, std::vector<fs:
 }
 
 void offer_folder(const fs::path& root, const fs::path& folder, std::vector<catalogue_entry>& out) {
-  if (const auto kind = model_class(folder); !kind) {
+  std::error_code ignored;
+  if (fs::is_regular_file(folder, ignored)) {
+    if (!tokenizer_of(folder)) {
+      log::warn("models",
+                "{}: left out: a checkpoint in one file needs CLIP's vocab.json and merges.txt in "
+                "a folder \"tokenizer\" beside it or one above",
+                folder.string());
+      return;
+    }
+  } else if (const auto kind = model_class(folder); !kind) {
     log::warn("models", "{}", kind.error().message);
     return;
   }
@@ -116,6 +130,7 @@ result<std::vector<catalogue_entry>> scan_models(const fs::path& models_dir,
 std::uint64_t weight_bytes(const std::filesystem::path& folder) {
   std::uint64_t sum = 0;
   std::error_code bad;
+  if (fs::is_regular_file(folder, bad)) return fs::file_size(folder, bad);
   std::filesystem::recursive_directory_iterator it(folder, bad);
   for (; !bad && it != std::filesystem::recursive_directory_iterator(); it.increment(bad)) {
     if (it->path().extension() != ".safetensors") continue;

@@ -62,6 +62,13 @@ class engine {
   /// "fp32", "fp16" or "bf16".
   virtual result<void> convert_weights(const std::filesystem::path& from,
                                        const std::filesystem::path& to, std::string_view dtype) = 0;
+
+  /// Makes a Diffusers folder of a checkpoint file in the original naming, weights as `dtype`. The
+  /// tokenizer's words come from a folder "tokenizer" beside the file or one above. What was
+  /// written stays where it fails.
+  virtual result<void> unpack_checkpoint(const std::filesystem::path& file,
+                                         const std::filesystem::path& folder,
+                                         std::string_view dtype) = 0;
 };
 
 /// The torch half, opened by the first call (about half a second), from any thread; ec::internal

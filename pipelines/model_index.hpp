@@ -17,6 +17,11 @@ inline constexpr const char* model_index_name = "model_index.json";
 /// wrong with it.
 result<std::string> model_class(const std::filesystem::path& folder);
 
+/// Whether a file is a checkpoint of a whole pipeline in the original naming: a .safetensors file
+/// with a "model.diffusion_model.*" tensor, by its header alone, or any .ckpt. Adapters and single
+/// components are none.
+bool whole_checkpoint(const std::filesystem::path& file);
+
 /// What a diffusion model can be asked for.
 struct image_tasks {
   bool from_text = false;   ///< text-to-image

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/engine/convert_weights.hpp"
 
-#include <optional>
-
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -10,21 +8,17 @@
 
 namespace lp::engine {
 
-namespace {
-
-std::optional<at::ScalarType> type_of(std::string_view name) {
+result<at::ScalarType> weight_type(std::string_view name) {
   if (name == "fp32") return at::kFloat;
   if (name == "fp16") return at::kHalf;
   if (name == "bf16") return at::kBFloat16;
-  return std::nullopt;
+  return fail(ec::bad_config, fmt::format("dtype \"{}\": fp32, fp16 or bf16", name));
 }
-
-}  // namespace
 
 result<void> convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
                              std::string_view dtype) {
-  const auto type = type_of(dtype);
-  if (!type) return fail(ec::bad_config, fmt::format("dtype \"{}\": fp32, fp16 or bf16", dtype));
+  const auto type = weight_type(dtype);
+  if (!type) return fail(type.error());
   const auto file = safetensors_file::open(from);
   if (!file) return fail(file.error());
   (*file)->read_ahead();

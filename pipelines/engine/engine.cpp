@@ -15,6 +15,7 @@
 #include "pipelines/engine/convert_weights.hpp"
 #include "pipelines/engine/cuda/devices.hpp"
 #include "pipelines/engine/image_model.hpp"
+#include "pipelines/engine/single_file.hpp"
 #include "pipelines/media/decode.hpp"
 
 namespace lp::engine {
@@ -93,6 +94,12 @@ class torch_engine final : public pipelines::engine {
   result<void> convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,
                                std::string_view dtype) override {
     return lp::engine::convert_weights(from, to, dtype);
+  }
+
+  result<void> unpack_checkpoint(const std::filesystem::path& file,
+                                 const std::filesystem::path& folder,
+                                 std::string_view dtype) override {
+    return unpack_single_file(file, folder, dtype);
   }
 
   result<pipelines::picture> decode_picture(std::string_view file,

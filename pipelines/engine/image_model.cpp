@@ -239,6 +239,13 @@ class image_model final : public pipelines::model {
               pipeline p)
       : facts_(std::move(facts)), where_(where), pipeline_(p), shelf_(folder, p) {}
 
+  result<void> warm() {
+    std::vector<std::string> notes;
+    const auto made = shelf_.get(facts_.sizes.loras, notes);
+    if (!made) return fail(made.error());
+    return {};
+  }
+
   std::uint64_t bytes() const override { return pipeline_->bytes(); }
 
   result<pipelines::memory_need> memory_for(const pipelines::job_input& input) const override {
@@ -332,7 +339,10 @@ result<std::shared_ptr<pipelines::model>> load_image_model(const fs::path& folde
   facts.kind = (*made)->kind();
   facts.scale = (*made)->scale();
   facts.two_prompts = (*made)->has_second_prompt();
-  return std::make_shared<image_model>(std::move(facts), where, named, std::move(*made));
+  auto model = std::make_shared<image_model>(std::move(facts), where, named, std::move(*made));
+  // What every request gets is made ready now, and what is wrong with it told at the load.
+  if (auto ok = model->warm(); !ok) return fail(ok.error());
+  return model;
 }
 
 }  // namespace lp::engine

@@ -188,7 +188,15 @@ class job_reader {
     return {};
   }
 
+  /// The model's own and the request's; a strength of 0 leaves one out.
   result<void> read_loras() {
+    out_.loras = model_.sizes.loras;
+    if (auto ok = add_loras(); !ok) return ok;
+    std::erase_if(out_.loras, [](const auto& entry) { return entry.second == 0; });
+    return {};
+  }
+
+  result<void> add_loras() {
     const auto given = text(params_, "loras");
     if (given.empty()) return {};
     boost::system::error_code bad;

@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <boost/json/object.hpp>
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
@@ -26,10 +29,28 @@ std::string diffusers_unet_name(const std::string& original, int blocks = 2);
 /// The same for the part behind "first_stage_model.", for four levels of two blocks.
 std::string diffusers_vae_name(const std::string& original, std::size_t levels = 4);
 
-/// Loads a pipeline from the file: SD 1.x, 2.x, SDXL and inpainting networks, told apart by their
-/// shapes. The words of the tokenizer are taken from a folder "tokenizer" beside the file. SD 2.x
-/// with 768 pixels predicts v, which no file says: a name with "768" or "-v" means it, or a file of
-/// the same name ending in .json with {"prediction_type": "v_prediction"}.
+/// A file's components: their tensors, and what the published folders say of such ones.
+struct sorted_checkpoint {
+  renamed_checkpoint tensors;
+  boost::json::object unet, vae, text, text_2, scheduler;  ///< the components' config.json
+  bool xl = false;                                         ///< two text encoders
+  bool open_clip = false;       ///< the first text encoder is padded with "!"
+  std::filesystem::path words;  ///< the tokenizer's folder
+};
+
+/// Sorts a file out: SD 1.x, 2.x, SDXL, inpainting and editing networks, told apart by their
+/// shapes. The words of the tokenizer are taken from a folder "tokenizer" beside the file or one
+/// above. SD 2.x with 768 pixels predicts v, which no file says: a name with "768" or "-v" means
+/// it, or a file of the same name ending in .json with {"prediction_type": "v_prediction"}. That
+/// file may also hold whole configurations under "unet", "vae", "text_encoder", "text_encoder_2",
+/// "scheduler".
+result<sorted_checkpoint> sort_single_file(const std::filesystem::path& file);
+
+/// See pipelines::engine::unpack_checkpoint().
+result<void> unpack_single_file(const std::filesystem::path& file,
+                                const std::filesystem::path& folder, std::string_view dtype);
+
+/// Loads the pipeline of a file that sort_single_file() knows.
 result<std::unique_ptr<stable_diffusion::parts>> load_single_file(
     const std::filesystem::path& file, const stable_diffusion_options& options);
 

@@ -78,6 +78,16 @@ result<model_facts> read_model_facts(const std::filesystem::path& folder, std::i
                                      max_picture_side));
     }
   }
+  if (!in.is_unset("loras")) {
+    const auto* loras = object->at("loras").if_object();
+    bool good = loras != nullptr;
+    for (std::size_t i = 0; good && i < loras->size(); ++i) {
+      const auto& [name, strength] = *(loras->begin() + i);
+      good = strength.is_number();
+      if (good) out.loras[name] = strength.to_number<double>();
+    }
+    if (!good) in.reject("loras", "an object from a file's name to its strength");
+  }
   if (auto ok = in.check(); !ok) return fail(ok.error());
   return out;
 }

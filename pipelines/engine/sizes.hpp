@@ -8,6 +8,8 @@
 //     "sizes": [[64, 64], [96, 64]],   width and height in pixels of what it draws well
 //     "default_steps": 20,             denoising steps after which more hardly help
 //     "max_guidance": 1.5,             guidance scales above this are drawn with it
+//     "loras": {"style": 0.8},         LoRA files and strengths that every request gets; what a
+//                                      request says of the same name counts, 0 leaves it out
 //     "description": "...",            for people
 //     "licence": "MIT"
 //   }
@@ -18,6 +20,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -45,6 +48,7 @@ struct model_facts {
   std::vector<picture_size> sizes;
   int default_steps = 0;    ///< 0: not said
   double max_guidance = 0;  ///< 0: not said
+  std::map<std::string, double> loras;
   std::string description;
   std::string licence;
 };

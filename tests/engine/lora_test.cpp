@@ -11,6 +11,7 @@
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/clip_text_encoder.hpp"
+#include "pipelines/engine/image_model.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/random_parameters.hpp"
 #include "pipelines/engine/safetensors.hpp"
@@ -107,6 +108,41 @@ TEST_F(lora_test, equals_weights_changed_by_hand_and_leaves_the_base_alone) {
   EXPECT_FALSE(at::allclose(added, none, 1e-4, 1e-4));
   EXPECT_TRUE(at::equal(after(base, [](unet&) {}), none));
   EXPECT_TRUE(at::allclose(with(*file, 0), none));
+}
+
+TEST_F(lora_test, a_models_own_are_on_every_picture) {
+  const auto folder = copy_of_small_model("own_loras");
+  fs::create_directories(folder / "loras");
+  EXPECT_TRUE(save_safetensors(
+      folder / "loras" / "style.safetensors",
+      {{"unet." + layer + ".lora.down.weight", down}, {"unet." + layer + ".lora.up.weight", up}}));
+  const pipelines::device cpu;
+  const auto drawn = [&](const std::string& loras) -> std::string {
+    const auto model = load_image_model(folder, cpu);
+    EXPECT_TRUE(model) << model.error().message;
+    if (!model) return {};
+    pipelines::job_input job;
+    job.params = {{"prompt", "a"}, {"width", 64},   {"height", 64}, {"num_inference_steps", 2},
+                  {"seed", 1},     {"loras", loras}};
+    auto run = (*model)->start(job);
+    EXPECT_TRUE(run) << run.error().message;
+    for (bool more = true; more;) {
+      const auto at = (*run)->step();
+      EXPECT_TRUE(at);
+      more = at && at->done < at->total;
+    }
+    return *(*run)->finish()->files.at(0).data;
+  };
+  const auto plain = drawn("");
+  const auto asked = drawn(R"({"style": 0.7})");
+  EXPECT_NE(asked, plain);
+  std::ofstream(folder / "lp_model.json") << R"({"loras": {"style": 0.7}})";
+  EXPECT_EQ(drawn(""), asked);
+  EXPECT_EQ(drawn(R"({"style": 0})"), plain);  // the request has the last word
+  std::ofstream(folder / "lp_model.json") << R"({"loras": {"gone": 1}})";
+  const auto refused = load_image_model(folder, cpu);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("gone"));
 }
 
 TEST_F(lora_test, layouts_mean_the_same) {

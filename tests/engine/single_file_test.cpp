@@ -209,6 +209,17 @@ TEST(single_file, draws_what_its_folder_draws) {
   EXPECT_TRUE(at::equal(drawn(file), drawn(small_model())));
 }
 
+TEST(single_file, becomes_a_folder_that_draws_the_same) {
+  const auto file = single_file("unpacked");
+  const auto folder = file.parent_path() / "folder";
+  const auto ok = unpack_single_file(file, folder, "fp32");
+  ASSERT_TRUE(ok) << ok.error().message;
+  EXPECT_TRUE(at::equal(drawn(folder), drawn(file)));
+  const auto index = read_json_file(folder / "model_index.json").value();
+  EXPECT_EQ(index.at("_class_name"), "StableDiffusionPipeline");
+  EXPECT_FALSE(unpack_single_file(file, folder / "other", "fp8"));
+}
+
 TEST(single_file, says_what_is_missing) {
   const auto file = single_file("broken");
   fs::remove_all(file.parent_path() / "tokenizer");

@@ -29,6 +29,8 @@ TEST(model_facts, are_read_and_all_optional) {
   EXPECT_EQ(facts->default_steps, 20);
   EXPECT_EQ(facts->max_guidance, 2.5);
   EXPECT_EQ(facts->licence, "MIT");
+  EXPECT_EQ(facts_of(R"({"loras": {"a": 1, "b": 0.5}})")->loras,
+            (std::map<std::string, double>{{"a", 1}, {"b", 0.5}}));
   EXPECT_TRUE(facts_of("{}"));
   EXPECT_TRUE(read_model_facts("/nonexistent", 8)->sizes.empty());
 }
@@ -43,6 +45,8 @@ TEST(model_facts, name_the_wrong_member) {
     EXPECT_THAT(facts.error().message, HasSubstr("lp_model.json"));
     EXPECT_THAT(facts.error().message, HasSubstr("sizes"));
   }
+  EXPECT_THAT(facts_of(R"({"loras": ["a"]})").error().message, HasSubstr("loras"));
+  EXPECT_THAT(facts_of(R"({"loras": {"a": "much"}})").error().message, HasSubstr("loras"));
   EXPECT_THAT(facts_of(R"({"default_steps": "many"})").error().message, HasSubstr("default_steps"));
 }
 

@@ -11,8 +11,8 @@
 #include <gtest/gtest.h>
 
 #include "actors/model_pull.hpp"
-#include "net/digest.hpp"
 #include "tests/support/fault_hub.hpp"
+#include "tests/support/shapes_repository.hpp"
 #include "tools/lp-model/inspection.hpp"
 #include "tools/lp-model/progress_bar.hpp"
 
@@ -31,26 +31,6 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// The embedded model as a hub offers it, beside files that nobody needs.
-std::map<std::string, std::string> repository() {
-  std::map<std::string, std::string> answers;
-  std::string list;
-  for (const auto& entry : fs::recursive_directory_iterator(shapes)) {
-    if (!entry.is_regular_file()) continue;
-    const std::string path = entry.path().lexically_relative(shapes).generic_string();
-    answers["/me/shapes/resolve/main/" + path] = read_file(entry.path());
-    const bool large = entry.path().extension() == ".safetensors";
-    const auto digest = *net::digest_of(
-        entry.path(), large ? net::digest_kind::sha256 : net::digest_kind::git_blob);
-    list += fmt::format(R"({{"rfilename":"{}","size":{},"blobId":"{}"{}}},)", path,
-                        entry.file_size(), large ? "pointer" : digest,
-                        large ? fmt::format(R"(,"lfs":{{"sha256":"{}"}})", digest) : "");
-  }
-  list += R"({"rfilename":"unneeded.ckpt","size":5,"blobId":"0"})";
-  answers["/api/models/me/shapes/revision/main"] = R"({"sha":"c0ffee","siblings":[)" + list + "]}";
-  return answers;
-}
-
 class store : public ::testing::Test {
  protected:
   store() { fs::create_directories(models_); }
@@ -67,7 +47,7 @@ class store : public ::testing::Test {
   }
 
   fs::path models_ = fs::temp_directory_path() / ("lp_store_" + std::to_string(::getpid()));
-  fault_hub hub_{repository()};
+  fault_hub hub_{lp::testing::shapes_repository()};
   cancel_token stop_;
   actors::pull_state last_;
 };
@@ -116,7 +96,7 @@ TEST_F(store, damage_is_found_and_mended_by_pulling_again) {
 TEST_F(store, a_file_that_another_model_has_is_not_fetched_again) {
   const auto first = pull();
   ASSERT_TRUE(first) << render(first.error());
-  for (const auto& [path, body] : repository()) {
+  for (const auto& [path, body] : lp::testing::shapes_repository()) {
     std::string other = path;
     const std::size_t at = other.find("/me/shapes/");
     if (at == std::string::npos) continue;

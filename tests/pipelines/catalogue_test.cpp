@@ -57,6 +57,25 @@ TEST_F(catalogue, leaves_a_models_parts_alone) {
   EXPECT_THAT(found(), ElementsAre("outer*"));
 }
 
+TEST_F(catalogue, finds_checkpoints_in_one_file) {
+  const auto file = [&](const fs::path& name, const std::string& header) {
+    fs::create_directories((root_ / name).parent_path());
+    std::string length(8, '\0');
+    length[0] = static_cast<char>(header.size());
+    std::ofstream(root_ / name, std::ios::binary) << length << header;
+  };
+  file("fine.safetensors", R"({"model.diffusion_model.out.2.bias": {}})");
+  file("sub/old.ckpt", "");
+  file("loras/adapter.safetensors", R"({"lora_unet_mid_block.alpha": {}})");
+  file("short.safetensors", "");
+  file("a/b/wordless.ckpt", "");
+  EXPECT_THAT(found(), testing::IsEmpty());  // nothing to read prompts with
+  fs::create_directories(root_ / "tokenizer");
+  std::ofstream(root_ / "tokenizer" / "vocab.json") << "{}";
+  EXPECT_THAT(found(), ElementsAre("fine.safetensors*", "sub/old.ckpt"));
+  EXPECT_EQ(weight_bytes(root_ / "fine.safetensors"), fs::file_size(root_ / "fine.safetensors"));
+}
+
 TEST_F(catalogue, takes_the_configured_default) {
   model("one");
   model("two");

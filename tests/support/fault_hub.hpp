@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <list>
 #include <map>
@@ -32,7 +33,8 @@ class fault_hub {
     short_body,   ///< fewer bytes than the range, well-formed otherwise
     too_many,     ///< 429 with Retry-After: 0
     unavailable,  ///< 503
-    slow          ///< a byte at a time for the first bytes
+    slow,         ///< a byte at a time for the first bytes
+    held          ///< half of the body, and the rest after release()
   };
 
   explicit fault_hub(std::map<std::string, std::string> answers) : answers_(std::move(answers)) {
@@ -50,6 +52,7 @@ class fault_hub {
   }
   ~fault_hub() {
     stopping_ = true;
+    release();
     ::shutdown(listener_, SHUT_RDWR);
     thread_.join();
     ::close(listener_);
@@ -73,6 +76,12 @@ class fault_hub {
   void set(const std::string& path, std::string body) {
     const std::lock_guard lock(mutex_);
     answers_[path] = std::move(body);
+  }
+  /// Lets the held answers go on, those to come too.
+  void release() {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    let_go_.notify_all();
   }
   int requests() const { return requests_; }
   std::uint64_t bytes_sent() const { return sent_; }
@@ -165,6 +174,12 @@ class fault_hub {
                     p.what == fault::wrong_range ? last + 1 : last, p.body.size());
     write(fd, head_of(206, part.size(), told));
     if (p.what == fault::cut) return write(fd, part.substr(0, part.size() / 2));
+    if (p.what == fault::held) {
+      write(fd, part.substr(0, part.size() / 2));
+      std::unique_lock lock(mutex_);
+      let_go_.wait_for(lock, std::chrono::minutes(2), [this] { return released_; });
+      part.erase(0, part.size() / 2);
+    }
     if (p.what == fault::slow) {
       for (int i = 0; i < 20; ++i) {
         write(fd, part.substr(static_cast<std::size_t>(i), 1));
@@ -179,6 +194,8 @@ class fault_hub {
   std::deque<fault> faults_;
   std::string token_;
   std::mutex mutex_;
+  std::condition_variable let_go_;
+  bool released_ = false;
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopping_{false};

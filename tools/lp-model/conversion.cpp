@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/catalogue.hpp"
 #include "pipelines/engine.hpp"
 
 namespace lp::model_tool {
@@ -33,13 +34,26 @@ result<void> copy(const fs::path& from, const fs::path& to, const std::string& d
   return {};
 }
 
+result<void> unpack(const fs::path& from, const fs::path& to, const std::string& dtype,
+                    conversion& sums) {
+  const auto engine = pipelines::get_engine();
+  if (!engine) return fail(engine.error());
+  if (auto ok = (*engine)->unpack_checkpoint(from, to, dtype); !ok) return ok;
+  std::error_code error;
+  sums.before = fs::file_size(from, error);
+  sums.after = pipelines::weight_bytes(to);
+  return {};
+}
+
 }  // namespace
 
 result<conversion> convert_model(const fs::path& from, const fs::path& to,
                                  const std::string& dtype) {
   std::error_code error;
-  if (!fs::is_directory(from, error)) {
-    return fail(ec::bad_file, fmt::format("{}: not a model's folder", from.string()));
+  const bool single = fs::is_regular_file(from, error);
+  if (!single && !fs::is_directory(from, error)) {
+    return fail(ec::bad_file,
+                fmt::format("{}: neither a model's folder nor a checkpoint", from.string()));
   }
   if (fs::exists(to, error)) {
     return fail(ec::bad_config, fmt::format("{}: is there already", to.string()));
@@ -47,7 +61,7 @@ result<conversion> convert_model(const fs::path& from, const fs::path& to,
   fs::create_directories(to, error);
   if (error) return fail(ec::bad_file, fmt::format("{}: {}", to.string(), error.message()));
   conversion sums;
-  auto ok = copy(from, to, dtype, sums);
+  auto ok = single ? unpack(from, to, dtype, sums) : copy(from, to, dtype, sums);
   if (ok) return sums;
   fs::remove_all(to, error);
   return fail(std::move(ok.error()));

@@ -14,8 +14,8 @@ struct conversion {
   std::uint64_t after = 0;
 };
 
-/// Copies a model's folder with its weights as `dtype` (fp32, fp16 or bf16). `to` must not exist;
-/// it is removed again if something fails.
+/// Copies a model's folder with its weights as `dtype` (fp32, fp16 or bf16), or makes a folder of a
+/// checkpoint in one file. `to` must not exist; it is removed again if something fails.
 result<conversion> convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
                                  const std::string& dtype);
 

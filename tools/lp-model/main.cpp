@@ -42,7 +42,7 @@ void on_signal(int) {
 fs::path folder_of(const options& o) {
   std::error_code error;
   const fs::path inside = fs::path(o.models) / o.target;
-  return fs::is_directory(inside, error) ? inside : fs::path(o.target);
+  return fs::exists(inside, error) ? inside : fs::path(o.target);
 }
 
 result<void> list(const options& o) {
@@ -164,8 +164,11 @@ int start(int argc, char** argv) {
   p->add_option("--connections", o.connections, "Ranges under way at once.")
       ->check(CLI::Range(1, 32))
       ->capture_default_str();
-  p = command("convert", "Copies a model with its weights in another precision.", convert);
-  p->add_option("model", o.target, "Its id, or a folder.")->required();
+  p = command("convert",
+              "Copies a model with its weights in another precision; a checkpoint in one file "
+              "becomes a folder.",
+              convert);
+  p->add_option("model", o.target, "Its id, a folder, or a checkpoint's file.")->required();
   p->add_option("to", o.to, "The new folder.")->required();
   p->add_option("--dtype", o.dtype, "fp32, fp16 or bf16.")
       ->check(CLI::IsMember({"fp32", "fp16", "bf16"}))

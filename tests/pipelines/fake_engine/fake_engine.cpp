@@ -22,6 +22,10 @@ class fake_engine : public pipelines::engine {
                                    std::string_view) override {
     return {};
   }
+  lp::result<void> unpack_checkpoint(const std::filesystem::path&, const std::filesystem::path&,
+                                     std::string_view) override {
+    return {};
+  }
   lp::result<pipelines::picture> decode_picture(std::string_view, std::uint64_t) override {
     return lp::fail(lp::ec::bad_file, "no picture");
   }
