@@ -5,8 +5,11 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
+
+#include <google/protobuf/message.h>
 
 #include <caf/actor_addr.hpp>
 #include <caf/actor_cast.hpp>
@@ -20,6 +23,8 @@
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+
+#include "actors/wire_body.hpp"
 
 // CAF 1.x defines CAF_VERSION too (an octal value); only it has the _MAJOR macro.
 #if defined(CAF_VERSION_MAJOR)
@@ -56,20 +61,44 @@ auto& state(Self* self) {
   return self->state;
 }
 
+template <class... Ts>
+inline constexpr bool is_body_message = false;
+template <caf::atom_value A, class P>
+inline constexpr bool is_body_message<caf::atom_constant<A>, body<P>> = true;
+
 /// Writes a message to another node straight into the connection; see network_backend. `from` is an
 /// actor of the network thread and the one that runs.
 void send_to_node(caf::io::abstract_broker& from, const caf::strong_actor_ptr& to,
                   caf::message what);
 
+/// The same for an atom and a Protobuf body that have a message_form; false, and nothing done, for
+/// others.
+bool send_body_to_node(caf::io::abstract_broker& from, const caf::strong_actor_ptr& to,
+                       caf::atom_value what, const google::protobuf::Message& value);
+
 template <class Self, class Handle, class... Ts>
 void send(Self* self, const Handle& to, Ts&&... xs) {
   if constexpr (std::is_base_of_v<caf::io::abstract_broker, Self>) {
     if (to && to.node() != self->node()) {
-      return send_to_node(*self, caf::actor_cast<caf::strong_actor_ptr>(to),
-                          caf::make_message(std::forward<Ts>(xs)...));
+      const auto there = caf::actor_cast<caf::strong_actor_ptr>(to);
+      if constexpr (is_body_message<std::decay_t<Ts>...>) {
+        const auto& [atom, content] = std::tie(xs...);
+        if (send_body_to_node(*self, there, atom, content.value)) return;
+      }
+      return send_to_node(*self, there, caf::make_message(std::forward<Ts>(xs)...));
     }
   }
   self->send(to, std::forward<Ts>(xs)...);
+}
+
+/// Sends a body that the sender keeps; it is copied only where it does not go to another node.
+template <class Self, class Handle, class Atom, class P>
+void send_kept(Self* self, const Handle& to, Atom atom, const P& value) {
+  if (to && to.node() != self->node()) {
+    const auto there = caf::actor_cast<caf::strong_actor_ptr>(to);
+    if (send_body_to_node(*self, there, atom, value)) return;
+  }
+  send(self, to, atom, body<P>(value));
 }
 
 /// Spawns an actor on the node's network thread, as a broker without connections: a message from

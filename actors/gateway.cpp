@@ -229,12 +229,15 @@ void try_next(self_ptr self, const std::string& id) {
   job.tried.insert(job.node);
   const unsigned attempt = ++job.attempt;
   s.peers.started(job.node);
-  wire::JobRequest sent = r;
-  sent.set_model(next->model);
-  sent.set_attempt(attempt);
-  sent.set_budget_ms(static_cast<std::uint32_t>(left.count()));
-  if (s.options.payer) return pay_and_send(self, id, std::move(sent));
-  send(self, s.handles.at(job.node), run_atom_v, job_request(std::move(sent)));
+  std::string asked = std::exchange(*r.mutable_model(), next->model);  // the next node's may differ
+  r.set_attempt(attempt);
+  r.set_budget_ms(static_cast<std::uint32_t>(left.count()));
+  if (s.options.payer) {
+    pay_and_send(self, id, r);
+  } else {
+    send_kept(self, s.handles.at(job.node), run_atom_v, r);
+  }
+  r.set_model(std::move(asked));
 }
 
 void submit(self_ptr self, const submission_ptr& what) {

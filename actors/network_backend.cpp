@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "actors/network_backend.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <stdexcept>
 #include <utility>
 
+#include <boost/endian/conversion.hpp>
 #include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
-#include <caf/binary_deserializer.hpp>
 #include <caf/io/basp_broker.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include "actors/network_servants.hpp"
+#include "actors/protocol.hpp"
 
 namespace lp::actors {
 
@@ -21,6 +23,38 @@ namespace {
 // Rounds of actors sending to each other before the sockets are looked at again.
 constexpr int rounds = 16;
 constexpr std::size_t messages_at_a_stretch = 300;
+// Above this a body takes CAF's own way.
+constexpr std::size_t longest_body = 1 << 24;
+
+// BASP's head: the operation, two bytes of nothing, the flags, then numbers, the highest byte
+// first.
+constexpr std::size_t length_at = 4;
+constexpr std::size_t data_at = 8;
+constexpr std::size_t source_at = 16;
+constexpr std::size_t destination_at = 24;
+
+// CAF's deserializer takes longer for it than for all the rest of a short message.
+caf::io::basp::header read_head(std::string_view bytes) {
+  const auto* const at = reinterpret_cast<const unsigned char*>(bytes.data());
+  caf::io::basp::header h{};
+  h.operation = static_cast<caf::io::basp::message_type>(at[0]);
+  h.flags = at[3];
+  h.payload_len = boost::endian::load_big_u32(at + length_at);
+  h.operation_data = boost::endian::load_big_u64(at + data_at);
+  h.source_actor = boost::endian::load_big_u64(at + source_at);
+  h.dest_actor = boost::endian::load_big_u64(at + destination_at);
+  return h;
+}
+
+void write_head(std::vector<char>& out, const caf::io::basp::header& h) {
+  unsigned char at[caf::io::basp::header_size] = {static_cast<unsigned char>(h.operation), 0, 0,
+                                                  h.flags};
+  boost::endian::store_big_u32(at + length_at, h.payload_len);
+  boost::endian::store_big_u64(at + data_at, h.operation_data);
+  boost::endian::store_big_u64(at + source_at, h.source_actor);
+  boost::endian::store_big_u64(at + destination_at, h.dest_actor);
+  out.insert(out.end(), std::begin(at), std::end(at));
+}
 
 net::stream_options options_of(const caf::actor_system_config& c) {
   net::stream_options o;
@@ -36,6 +70,9 @@ net::stream_options options_of(const caf::actor_system_config& c) {
 network_backend::network_backend(caf::actor_system* system)
     : multiplexer(system),
       options_(options_of(system->config())),
+      forms_{message_form::of<run_atom, wire::JobRequest>(*system),
+             message_form::of<done_atom, wire::JobResult>(*system),
+             message_form::of<failed_atom, wire::JobFailure>(*system)},
       throughput_(messages_at_a_stretch) {}
 
 network_backend::~network_backend() {
@@ -101,12 +138,64 @@ caf::io::basp_broker& network_backend::basp() {
   return *basp_;
 }
 
+// So that answers find it. The actors of this thread are few and live long.
+void network_backend::make_known(const caf::strong_actor_ptr& who) {
+  if (std::find(known_.begin(), known_.end(), who->id()) != known_.end()) return;
+  known_.push_back(who->id());
+  system().registry().put(who->id(), who);
+}
+
 void network_backend::write_message(const caf::strong_actor_ptr& from,
                                     const caf::strong_actor_ptr& to, const caf::message& what) {
   caf::io::basp_broker& broker = basp();
   if (broker.getf(caf::abstract_actor::is_terminated_flag)) return;
-  system().registry().put(from->id(), from);  // answers find it there
+  make_known(from);
   broker.instance.dispatch(this, from, {}, to->node(), to->id(), 0, caf::make_message_id(), what);
+}
+
+bool network_backend::write_body(const caf::strong_actor_ptr& from, const caf::strong_actor_ptr& to,
+                                 caf::atom_value what, const google::protobuf::Message& value) {
+  namespace protocol = caf::io::basp;
+  const auto form = std::find_if(forms_.begin(), forms_.end(),
+                                 [&](const message_form& f) { return f.is(what, value); });
+  if (form == forms_.end()) return false;
+  caf::io::basp_broker& broker = basp();
+  if (broker.getf(caf::abstract_actor::is_terminated_flag)) return false;
+  const auto way = broker.instance.lookup(to->node());
+  const std::size_t size = value.ByteSizeLong();
+  if (!way || way->next_hop != to->node() || size > longest_body) return false;
+  make_known(from);
+  protocol::header head(protocol::message_type::direct_message, 0,
+                        static_cast<std::uint32_t>(form->payload_size(size)),
+                        caf::make_message_id().integer_value(), from->id(), to->id());
+  std::vector<char>& out = broker.get_buffer(way->hdl);
+  write_head(out, head);
+  form->write(out, value, size);
+  broker.flush(way->hdl);
+  return true;
+}
+
+// Of a known form: what CAF's instance does with it, in short.
+bool network_backend::deliver(caf::io::connection_handle from, const caf::io::basp::header& head,
+                              std::string_view payload) {
+  if (head.flags != 0 || head.operation_data != caf::make_message_id().integer_value()) {
+    return false;
+  }
+  for (const message_form& form : forms_) {
+    const auto body = form.body_of(payload);
+    if (!body) continue;
+    caf::io::basp_broker& broker = basp();
+    const auto to = system().registry().get(head.dest_actor);
+    if (!to) return true;
+    caf::node_id peer = broker.instance.tbl().lookup_direct(from);
+    broker.set_last_hop(&peer);
+    auto sender = broker.instance.proxies().get_or_put(peer, head.source_actor);
+    broker.set_last_hop(nullptr);
+    auto element = form.make(std::move(sender), *body);
+    if (element) to->enqueue(std::move(element), this);
+    return true;
+  }
+  return false;
 }
 
 // What CAF's broker does with a head and, called again, with its body, for both at once.
@@ -116,19 +205,20 @@ std::size_t network_backend::take_message(caf::io::connection_handle from, std::
   caf::io::basp_broker& broker = basp();
   const auto peer = broker.ctx.find(from);
   if (peer == broker.ctx.end() || peer->second.cstate != protocol::await_header) return 0;
-  protocol::header head{};
-  caf::binary_deserializer source(this, bytes.data(), protocol::header_size);
-  if (source(head) || !valid(head)) return 0;
+  protocol::header head = read_head(bytes);
+  if (!valid(head)) return 0;
   const std::size_t length = protocol::header_size + head.payload_len;
   if (head.operation != protocol::message_type::direct_message || head.payload_len == 0 ||
       bytes.size() < length) {
     return 0;
   }
-  frame_.handle = from;
-  frame_.buf.assign(bytes.begin() + protocol::header_size, bytes.begin() + length);
   broker.context(this);
-  proxy_registry_ptr(broker.proxy_registry_ptr());
   broker.set_context(from);
+  const std::string_view payload = bytes.substr(protocol::header_size, head.payload_len);
+  if (deliver(from, head, payload)) return length;
+  frame_.handle = from;
+  frame_.buf.assign(payload.begin(), payload.end());
+  proxy_registry_ptr(broker.proxy_registry_ptr());
   const auto next = broker.instance.handle(this, frame_, head, true);
   proxy_registry_ptr(nullptr);
   if (requires_shutdown(next)) {
@@ -136,6 +226,12 @@ std::size_t network_backend::take_message(caf::io::connection_handle from, std::
     broker.close(from);
   }
   return length;
+}
+
+bool send_body_to_node(caf::io::abstract_broker& from, const caf::strong_actor_ptr& to,
+                       caf::atom_value what, const google::protobuf::Message& value) {
+  return static_cast<network_backend&>(from.backend())
+      .write_body(caf::strong_actor_ptr{from.ctrl()}, to, what, value);
 }
 
 void send_to_node(caf::io::abstract_broker& from, const caf::strong_actor_ptr& to,

@@ -9,10 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include <caf/io/basp/header.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/io/network/multiplexer.hpp>
 #include <caf/io/system_messages.hpp>
 
+#include "actors/message_form.hpp"
 #include "net/byte_stream.hpp"
 #include "net/event_loop.hpp"
 
@@ -38,6 +40,11 @@ class network_backend final : public caf::io::network::multiplexer {
   /// the mailbox of CAF's own broker; that takes everything else.
   void write_message(const caf::strong_actor_ptr& from, const caf::strong_actor_ptr& to,
                      const caf::message& what);
+
+  /// The same for an atom and a body of one of the known forms; false for any other, or if the way
+  /// to the node is not a direct one.
+  bool write_body(const caf::strong_actor_ptr& from, const caf::strong_actor_ptr& to,
+                  caf::atom_value what, const google::protobuf::Message& value);
 
   /// The way back: hands on the message that begins `bytes` and says how long it was. 0: there is
   /// none that is whole and of the plain kind, and CAF's broker is to take the bytes.
@@ -69,12 +76,17 @@ class network_backend final : public caf::io::network::multiplexer {
   void exec_later(caf::resumable* what) override;
 
  private:
+  void make_known(const caf::strong_actor_ptr& who);
+  bool deliver(caf::io::connection_handle from, const caf::io::basp::header& head,
+               std::string_view payload);
   bool turn();
   void run_ready();
   caf::io::basp_broker& basp();
 
   net::event_loop loop_;
   net::stream_options options_;
+  std::vector<caf::actor_id> known_;        ///< in the registry
+  std::vector<message_form> forms_;         ///< of the messages of every job
   caf::io::new_data_msg frame_;             ///< the message being taken
   caf::io::basp_broker* basp_ = nullptr;    ///< lives until the middleman stops
   std::size_t throughput_;                  ///< messages an actor handles at a stretch

@@ -137,7 +137,7 @@ void start(self_ptr self, const assignment& a) {
   open_job& job = s.jobs.at(a.job);
   job.worker = s.workers.at(a.worker);
   job.request.set_budget_ms(static_cast<std::uint32_t>(remaining(job.deadline).count()));
-  send(self, job.worker, run_atom_v, job_request(job.request));
+  send_kept(self, job.worker, run_atom_v, job.request);
 }
 
 void dispatch(self_ptr self) {

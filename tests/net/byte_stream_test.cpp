@@ -3,13 +3,18 @@
 #include "net/byte_stream.hpp"
 
 #include <atomic>
+#include <csignal>
 #include <future>
 #include <thread>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 
+#include "net/local_twin.hpp"
 #include "tests/net/fixture.hpp"
 
 namespace lp::net::test {
@@ -75,8 +80,8 @@ class listener : public byte_stream::observer {
 
 /// One accepted stream and who listens to it.
 struct server {
-  explicit server(running_loop& l, stream_options o = {}) : loop(l) {
-    port_ = get(listen(l.loop, "127.0.0.1", 0, o));
+  explicit server(running_loop& l, stream_options o = {}, std::uint16_t port = 0) : loop(l) {
+    port_ = get(listen(l.loop, "127.0.0.1", port, o));
     l.on([&] {
       port_->start([this](std::shared_ptr<byte_stream> s) {
         s->start(seen);
@@ -157,6 +162,128 @@ TEST(byte_stream, leaves_a_side_that_says_nothing) {
   boost::system::error_code ec;
   boost::asio::read(silent, boost::asio::buffer(&byte, 1), ec);
   EXPECT_EQ(ec, boost::asio::error::eof);
+}
+
+/// Sends to the server and back, and says which way that went.
+std::string way(running_loop& l, server& s) {
+  const auto ours = std::make_shared<listener>();
+  const auto stream = make_stream(l.loop, "127.0.0.1", s.port(), {});
+  stream->start(ours);
+  const auto theirs = s.accepted.wait();
+  if (!theirs || !ours->open.wait()) return "no connection";
+  std::uint16_t from = 0;
+  l.on([&] {
+    std::vector<char> there = bytes(3);
+    std::vector<char> back = bytes(5);
+    EXPECT_TRUE(stream->write(there));
+    EXPECT_TRUE((*theirs)->write(back));
+    from = (*theirs)->port();
+    EXPECT_EQ(stream->port(), s.port());
+    EXPECT_EQ(stream->address(), "127.0.0.1");
+    EXPECT_EQ((*theirs)->address(), "127.0.0.1");
+  });
+  EXPECT_EQ(s.seen->all.wait().value_or("").size(), 3U);
+  EXPECT_EQ(ours->all.wait().value_or("").size(), 5U);
+  l.on([&] { stream->close({}); });
+  return from == 0 ? "local" : "tcp";
+}
+
+local_endpoint twin_of(std::uint16_t port) {
+  return *local_twin({boost::asio::ip::address_v4::loopback(), port});
+}
+
+TEST(local_twin, is_taken_on_a_loopback_address) {
+  running_loop l;
+  server s(l);
+  EXPECT_EQ(way(l, s), "local");
+}
+
+TEST(local_twin, belongs_to_loopback_addresses_alone) {
+  using boost::asio::ip::make_address;
+  EXPECT_FALSE(local_twin({make_address("10.0.0.1"), 8935}));
+  EXPECT_FALSE(local_twin({make_address("0.0.0.0"), 8935}));
+  EXPECT_NE(*local_twin({make_address("127.0.0.1"), 8935}),
+            *local_twin({make_address("::1"), 8935}));
+}
+
+TEST(local_twin, is_free_again_after_its_listener) {
+  running_loop l;
+  std::uint16_t port = 0;
+  {
+    server s(l);
+    port = s.port();
+    EXPECT_LT(listen_locally(twin_of(port)), 0);
+  }
+  const int fd = listen_locally(twin_of(port));
+  EXPECT_GE(fd, 0);
+  ::close(fd);
+}
+
+// A port whose twin is taken, by a process of that user which accepts nothing.
+struct squatter {
+  squatter(std::uint16_t port, uid_t user) {
+    int ready[2];
+    if (::pipe(ready) != 0) return;
+    pid = ::fork();
+    if (pid == 0) {
+      const char good = ::setuid(user) == 0 && listen_locally(twin_of(port)) >= 0 ? 1 : 0;
+      while (::write(ready[1], &good, 1) != 1) {
+      }
+      for (;;) ::pause();
+    }
+    char good = 0;
+    listens = ::read(ready[0], &good, 1) == 1 && good == 1;
+    ::close(ready[0]);
+    ::close(ready[1]);
+  }
+  ~squatter() {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  pid_t pid = -1;
+  bool listens = false;
+};
+
+std::uint16_t free_port() {
+  boost::asio::io_context io;
+  using boost::asio::ip::tcp;
+  return tcp::acceptor(io, {boost::asio::ip::address_v4::loopback(), 0}).local_endpoint().port();
+}
+
+TEST(local_twin, of_another_user_is_not_believed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be somebody else";
+  const std::uint16_t port = free_port();
+  const squatter other(port, 65534);
+  ASSERT_TRUE(other.listens);
+  running_loop l;
+  server s(l, {}, port);
+  EXPECT_EQ(way(l, s), "tcp");
+}
+
+TEST(local_twin, goes_on_after_its_buffer_was_full) {
+  running_loop l;
+  server s(l);
+  const auto ours = std::make_shared<listener>();
+  const auto stream = make_stream(l.loop, "127.0.0.1", s.port(), {});
+  stream->start(ours);
+  ASSERT_TRUE(s.accepted.wait());
+  ASSERT_TRUE(ours->open.wait());
+  s.seen->wanted = 4 << 20;
+  l.on([&] {
+    std::vector<char> large = bytes(4 << 20);
+    EXPECT_TRUE(stream->write(large));
+  });
+  ASSERT_TRUE(s.seen->all.wait());
+  ASSERT_TRUE(ours->drained.wait());
+  // The stream still reads, and can be written to.
+  l.on([&] {
+    std::vector<char> there = bytes(10);
+    EXPECT_TRUE(stream->write(there));
+    std::vector<char> back = bytes(5);
+    EXPECT_TRUE((*s.accepted.wait())->write(back));
+  });
+  EXPECT_EQ(ours->all.wait().value_or("").size(), 5U);
+  l.on([&] { stream->close({}); });
 }
 
 TEST(tls, names_the_file_that_cannot_be_used) {

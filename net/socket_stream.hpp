@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Inside byte_stream: a TCP connection, with TLS on top where asked for.
+// Inside byte_stream: a connection over TCP, with TLS on top where asked for, or over its local
+// twin.
 #pragma once
 
 #include <optional>
 
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -13,16 +15,18 @@
 
 namespace lp::net {
 
-class tcp_stream final : public byte_stream, public std::enable_shared_from_this<tcp_stream> {
+class socket_stream final : public byte_stream, public std::enable_shared_from_this<socket_stream> {
  public:
   using tcp = boost::asio::ip::tcp;
+  using generic = boost::asio::generic::stream_protocol;
   using error_code = boost::system::error_code;
 
   /// To be connected to `host`.
-  tcp_stream(boost::asio::io_context& io, const stream_options& options, std::string host,
-             std::uint16_t port);
-  /// Accepted.
-  tcp_stream(boost::asio::io_context& io, const stream_options& options, tcp::socket socket);
+  socket_stream(boost::asio::io_context& io, const stream_options& options, std::string host,
+                std::uint16_t port);
+  /// Accepted. `remote` is who connected.
+  socket_stream(boost::asio::io_context& io, const stream_options& options, generic::socket socket,
+                const tcp::endpoint& remote);
 
   /// For the listener: does the server's part of the handshake, then calls `opened`, or with false
   /// when that fails or takes too long.
@@ -41,7 +45,8 @@ class tcp_stream final : public byte_stream, public std::enable_shared_from_this
   enum class state { fresh, opening, open, closing, closed };
 
   void connect();
-  void connect_to(const tcp::resolver::results_type& endpoints);
+  void connect_to(const tcp::resolver::results_type& found);
+  bool connect_locally(const tcp::endpoint& where);
   void on_connected(const error_code& ec);
   void handshake(boost::asio::ssl::stream_base::handshake_type role);
   void on_open();
@@ -53,12 +58,13 @@ class tcp_stream final : public byte_stream, public std::enable_shared_from_this
   void prepare_socket();
   void fail(const std::string& why);
   void fail_later(const std::string& why);
+  void forget_room();
   void shut();
 
   boost::asio::io_context& io_;
   const stream_options options_;
-  tcp::socket socket_;
-  std::optional<boost::asio::ssl::stream<tcp::socket&>> tls_;
+  generic::socket socket_;
+  std::optional<boost::asio::ssl::stream<generic::socket&>> tls_;
   boost::asio::steady_timer timer_;
   std::string host_;
   std::uint16_t port_ = 0;
@@ -70,6 +76,7 @@ class tcp_stream final : public byte_stream, public std::enable_shared_from_this
   std::vector<char> in_;
   std::vector<char> out_;   ///< being sent
   std::vector<char> last_;  ///< to be sent after it, before closing
+  bool local_ = false;      ///< over a Unix socket
   bool read_wanted_ = true;
   bool receiving_ = false;
   bool sending_ = false;

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "net/tcp_stream.hpp"
+#include "net/socket_stream.hpp"
 
+#include <cstring>
 #include <utility>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
+
+#include "net/local_twin.hpp"
 
 namespace lp::net {
 
@@ -22,24 +27,28 @@ constexpr std::size_t kept_size = 1024 * 1024;
 
 }  // namespace
 
-tcp_stream::tcp_stream(asio::io_context& io, const stream_options& options, std::string host,
-                       std::uint16_t port)
+socket_stream::socket_stream(asio::io_context& io, const stream_options& options, std::string host,
+                             std::uint16_t port)
     : io_(io), options_(options), socket_(io), timer_(io), host_(std::move(host)), port_(port) {}
 
-tcp_stream::tcp_stream(asio::io_context& io, const stream_options& options, tcp::socket socket)
-    : io_(io), options_(options), socket_(std::move(socket)), timer_(io) {
+socket_stream::socket_stream(asio::io_context& io, const stream_options& options,
+                             generic::socket socket, const tcp::endpoint& remote)
+    : io_(io), options_(options), socket_(std::move(socket)), timer_(io), remote_(remote) {
+  error_code ec;
+  local_ = socket_.local_endpoint(ec).protocol().family() == AF_UNIX;
   prepare_socket();
 }
 
-void tcp_stream::prepare_socket() {
+void socket_stream::prepare_socket() {
   error_code ec;
-  remote_ = socket_.remote_endpoint(ec);
-  socket_.set_option(tcp::no_delay(true), ec);
-  socket_.set_option(asio::socket_base::keep_alive(true), ec);
+  if (!local_) {
+    socket_.set_option(tcp::no_delay(true), ec);
+    socket_.set_option(asio::socket_base::keep_alive(true), ec);
+  }
   socket_.non_blocking(true, ec);
 }
 
-void tcp_stream::start(std::shared_ptr<observer> o) {
+void socket_stream::start(std::shared_ptr<observer> o) {
   asio::post(io_, [self = shared_from_this(), o = std::move(o)]() mutable {
     self->observer_ = std::move(o);
     switch (self->state_) {
@@ -57,7 +66,7 @@ void tcp_stream::start(std::shared_ptr<observer> o) {
   });
 }
 
-void tcp_stream::connect() {
+void socket_stream::connect() {
   state_ = state::opening;
   expect_within(options_.opening_timeout, "no connection");
   error_code ec;
@@ -77,14 +86,33 @@ void tcp_stream::connect() {
                           });
 }
 
-void tcp_stream::connect_to(const tcp::resolver::results_type& endpoints) {
-  asio::async_connect(socket_, endpoints,
-                      [self = shared_from_this()](const error_code& ec, const tcp::endpoint&) {
-                        self->on_connected(ec);
-                      });
+void socket_stream::connect_to(const tcp::resolver::results_type& found) {
+  std::vector<generic::endpoint> endpoints;
+  for (const auto& entry : found) {
+    if (connect_locally(entry.endpoint())) return on_connected({});
+    endpoints.emplace_back(entry.endpoint());
+  }
+  asio::async_connect(
+      socket_, endpoints,
+      [self = shared_from_this()](const error_code& ec, const generic::endpoint& e) {
+        if (!ec) std::memcpy(self->remote_.data(), e.data(), e.size());
+        self->on_connected(ec);
+      });
 }
 
-void tcp_stream::on_connected(const error_code& ec) {
+bool socket_stream::connect_locally(const tcp::endpoint& where) {
+  const auto name = options_.tls ? std::nullopt : local_twin(where);
+  const int fd = name ? net::connect_locally(*name) : -1;
+  if (fd < 0) return false;
+  error_code ec;
+  socket_.assign(name->protocol(), fd, ec);
+  if (ec) ::close(fd);
+  local_ = !ec;
+  remote_ = where;
+  return local_;
+}
+
+void socket_stream::on_connected(const error_code& ec) {
   if (state_ != state::opening) return;
   if (ec) return fail(ec.message());
   prepare_socket();
@@ -92,7 +120,7 @@ void tcp_stream::on_connected(const error_code& ec) {
   on_open();
 }
 
-void tcp_stream::open_accepted(std::function<void(bool)> opened) {
+void socket_stream::open_accepted(std::function<void(bool)> opened) {
   state_ = state::opening;
   opened_ = std::move(opened);
   expect_within(options_.opening_timeout, "no TLS handshake");
@@ -100,7 +128,7 @@ void tcp_stream::open_accepted(std::function<void(bool)> opened) {
   on_open();
 }
 
-void tcp_stream::handshake(ssl::stream_base::handshake_type role) {
+void socket_stream::handshake(ssl::stream_base::handshake_type role) {
   tls_.emplace(socket_, *options_.tls);
   tls_->async_handshake(role, [self = shared_from_this()](const error_code& ec) {
     if (self->state_ != state::opening) return;
@@ -109,7 +137,7 @@ void tcp_stream::handshake(ssl::stream_base::handshake_type role) {
   });
 }
 
-void tcp_stream::on_open() {
+void socket_stream::on_open() {
   state_ = state::open;
   expect_within(options_.opening_timeout, "the other side says nothing");
   if (const auto opened = std::exchange(opened_, nullptr)) return opened(true);
@@ -118,7 +146,7 @@ void tcp_stream::on_open() {
   o->on_open();
 }
 
-void tcp_stream::expect_within(milliseconds limit, const char* what) {
+void socket_stream::expect_within(milliseconds limit, const char* what) {
   timer_.expires_after(limit);
   timer_.async_wait([self = shared_from_this(), what](const error_code& cancelled) {
     if (cancelled || self->state_ == state::closed) return;
@@ -128,12 +156,12 @@ void tcp_stream::expect_within(milliseconds limit, const char* what) {
   });
 }
 
-void tcp_stream::read(bool wanted) {
+void socket_stream::read(bool wanted) {
   read_wanted_ = wanted;
   if (wanted && observer_) receive();
 }
 
-void tcp_stream::receive() {
+void socket_stream::receive() {
   if (receiving_ || !read_wanted_ || state_ != state::open) return;
   receiving_ = true;
   in_.resize(read_size);
@@ -147,9 +175,10 @@ void tcp_stream::receive() {
   }
 }
 
-void tcp_stream::on_received(const error_code& ec, std::size_t count) {
+void socket_stream::on_received(const error_code& ec, std::size_t count) {
   receiving_ = false;
   if (state_ != state::open) return;
+  if (ec == asio::error::operation_aborted) return receive();  // by forget_room()
   if (ec) return fail(ec.message());
   if (!heard_) timer_.cancel();
   heard_ = true;
@@ -158,7 +187,7 @@ void tcp_stream::on_received(const error_code& ec, std::size_t count) {
   receive();
 }
 
-bool tcp_stream::write(std::vector<char>& bytes) {
+bool socket_stream::write(std::vector<char>& bytes) {
   if (state_ == state::closing || state_ == state::closed) {
     bytes.clear();
     return true;
@@ -181,7 +210,7 @@ bool tcp_stream::write(std::vector<char>& bytes) {
   return true;
 }
 
-void tcp_stream::send_rest(std::size_t from) {
+void socket_stream::send_rest(std::size_t from) {
   sending_ = true;
   const auto rest = asio::buffer(out_) + from;
   auto done = [self = shared_from_this()](const error_code& ec, std::size_t) { self->on_sent(ec); };
@@ -192,13 +221,14 @@ void tcp_stream::send_rest(std::size_t from) {
   }
 }
 
-void tcp_stream::on_sent(const error_code& ec) {
+void socket_stream::on_sent(const error_code& ec) {
   sending_ = false;
   out_.clear();
   if (out_.capacity() > kept_size) std::vector<char>().swap(out_);
   if (state_ == state::closed) return;
   if (ec) return fail(ec.message());
   if (state_ == state::open) {
+    if (local_) forget_room();
     const auto o = observer_;
     return o->on_drained();
   }
@@ -207,7 +237,18 @@ void tcp_stream::on_sent(const error_code& ec) {
   send_rest(0);
 }
 
-void tcp_stream::close(std::vector<char> last) {
+// Asio never stops to listen for room once it had to. The other side of a Unix socket tells of room
+// with each message that it reads, so that we would be woken twice a message ever after.
+void socket_stream::forget_room() {
+  error_code ec;
+  const auto protocol = socket_.local_endpoint(ec).protocol();
+  const int fd = socket_.release(ec);
+  if (!ec) socket_.assign(protocol, fd, ec);
+  if (!ec) socket_.non_blocking(true, ec);
+  if (ec) fail_later(ec.message());
+}
+
+void socket_stream::close(std::vector<char> last) {
   if (state_ == state::closing || state_ == state::closed) return;
   observer_.reset();
   if (state_ != state::open) return shut();
@@ -218,7 +259,7 @@ void tcp_stream::close(std::vector<char> last) {
   expect_within(options_.closing_timeout, "the rest was not taken");
 }
 
-void tcp_stream::fail(const std::string& why) {
+void socket_stream::fail(const std::string& why) {
   const auto o = std::move(observer_);
   observer_.reset();
   const auto opened = std::exchange(opened_, nullptr);
@@ -227,24 +268,24 @@ void tcp_stream::fail(const std::string& why) {
   if (opened) opened(false);
 }
 
-void tcp_stream::fail_later(const std::string& why) {
+void socket_stream::fail_later(const std::string& why) {
   asio::post(io_, [self = shared_from_this(), why] {
     if (self->state_ != state::closed) self->fail(why);
   });
 }
 
-void tcp_stream::shut() {
+void socket_stream::shut() {
   if (state_ == state::closed) return;
   state_ = state::closed;
   timer_.cancel();
   error_code ec;
-  socket_.shutdown(tcp::socket::shutdown_send, ec);
+  socket_.shutdown(asio::socket_base::shutdown_send, ec);
   socket_.close(ec);
 }
 
 std::shared_ptr<byte_stream> make_stream(event_loop& loop, const std::string& host,
                                          std::uint16_t port, const stream_options& options) {
-  return std::make_shared<tcp_stream>(loop.context(), options, host, port);
+  return std::make_shared<socket_stream>(loop.context(), options, host, port);
 }
 
 }  // namespace lp::net
