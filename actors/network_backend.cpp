@@ -213,7 +213,8 @@ std::size_t network_backend::take_message(caf::io::connection_handle from, std::
     return 0;
   }
   broker.context(this);
-  broker.set_context(from);
+  broker.this_context = &peer->second;
+  broker.this_context->last_seen = broker.clock().now();  // what heartbeats look at
   const std::string_view payload = bytes.substr(protocol::header_size, head.payload_len);
   if (deliver(from, head, payload)) return length;
   frame_.handle = from;

@@ -20,7 +20,7 @@ constexpr std::size_t depth_limit = 32;
 
 result<void> check_content_type(const request& r) {
   const std::string* header = find_header(r.headers, "Content-Type");
-  if (!header) return {};
+  if (!header || *header == "application/json") return {};
   const auto type = parse_parametered(*header);
   if (!type) {
     return fail(ec::unsupported_media, fmt::format("Content-Type: {}", type.error().message));

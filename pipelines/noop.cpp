@@ -32,7 +32,10 @@ std::string pattern(std::int64_t size) {
 class noop_run : public run {
  public:
   explicit noop_run(const job_input& input)
-      : input_(input),
+      : data_(input.params.at("data")),
+        failure_(input.params.at("fail").as_string()),
+        file_bytes_(input.params.at("file_bytes").as_int64()),
+        attachments_(input.attachments),
         total_(static_cast<int>(input.params.at("steps").as_int64())),
         delay_(milliseconds(input.params.at("delay_ms").as_int64())),
         begin_(clock::now()) {}
@@ -43,10 +46,9 @@ class noop_run : public run {
     ++done_;
     std::this_thread::sleep_until(begin_ + delay_ * done_ / total_);
     if (done_ < total_) return progress{done_, total_};
-    const std::string_view wanted = input_.params.at("fail").as_string();
     for (const ec code : failures) {
-      if (to_string(code) == wanted) {
-        return fail(code, fmt::format("the request asked for the failure \"{}\"", wanted));
+      if (to_string(code) == failure_) {
+        return fail(code, fmt::format("the request asked for the failure \"{}\"", failure_));
       }
     }
     return progress{done_, total_};
@@ -54,12 +56,13 @@ class noop_run : public run {
 
   result<output> finish() override {
     output out;
-    out.fields["data"] = input_.params.at("data");
-    for (const attachment& file : input_.attachments) {
+    out.fields["data"] = std::move(data_);
+    for (const attachment& file : attachments_) {
       out.files.push_back({file.mime, file.data, 0, false, 0, 0});
     }
-    if (const auto size = input_.params.at("file_bytes").as_int64(); size > 0) {
-      out.files.push_back({"application/octet-stream", share(pattern(size)), 0, false, 0, 0});
+    if (file_bytes_ > 0) {
+      out.files.push_back(
+          {"application/octet-stream", share(pattern(file_bytes_)), 0, false, 0, 0});
     }
     out.stages.push_back({"wait", to_ms(clock::now() - begin_)});
     out.units = 1;
@@ -67,7 +70,10 @@ class noop_run : public run {
   }
 
  private:
-  job_input input_;
+  json::value data_;
+  std::string failure_;
+  std::int64_t file_bytes_;
+  std::vector<attachment> attachments_;
   int total_;
   int done_ = 0;
   duration delay_;

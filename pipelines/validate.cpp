@@ -388,6 +388,7 @@ result<json::object> check_all(const description& d, const json::value& body,
     return fail(std::move(bad));
   }
   json::object params;
+  params.reserve(d.parameters.size());
   for (const parameter& p : d.parameters) {
     const bool is_file = p.type == parameter::kind::file;
     auto taken = is_file ? take_file(p, file(p, *given), params) : take(p, *given, params);

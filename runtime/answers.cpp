@@ -21,38 +21,39 @@ result<std::string> url_of(wire::Media& file, const media_delivery& delivery,
   return delivery.origin + net::media_path(*id, file.mime());
 }
 
-json::object job_part(const wire::JobResult& r) {
-  json::array route(r.route().begin(), r.route().end());
-  json::array stages;
+json::object job_part(const wire::JobResult& r, const json::storage_ptr& storage) {
+  json::object out(storage);
+  out.reserve(8);
+  out["id"] = r.id();
+  out["model"] = r.model();
+  out["route"] = json::array(r.route().begin(), r.route().end(), storage);
+  json::array& stages = out["stages"].emplace_array();
   for (const wire::Stage& s : r.stages()) {
-    stages.push_back(json::object{{"name", s.name()}, {"ms", s.ms()}});
+    stages.push_back(json::object({{"name", s.name()}, {"ms", s.ms()}}, storage));
   }
-  json::array notes(r.notes().begin(), r.notes().end());
-  return {
-      {"id", r.id()},
-      {"model", r.model()},
-      {"route", std::move(route)},
-      {"stages", std::move(stages)},
-      {"units", r.units()},
-      {"safety_checked_by", r.checked_by().empty() ? json::value() : json::value(r.checked_by())},
-      {"notes", std::move(notes)}};
+  out["units"] = r.units();
+  json::value& checked_by = out["safety_checked_by"];
+  if (!r.checked_by().empty()) checked_by = r.checked_by();
+  out["notes"] = json::array(r.notes().begin(), r.notes().end(), storage);
+  return out;
 }
 
 }  // namespace
 
 result<json::object> make_answer(const pipelines::description& d, wire::JobResult r,
-                                 const media_delivery& delivery, net::media_store& store) {
-  json::object answer;
+                                 const media_delivery& delivery, net::media_store& store,
+                                 json::storage_ptr storage) {
+  json::object answer(storage);
   if (!r.fields_json().empty()) {
     boost::system::error_code bad;
-    json::value fields = json::parse(r.fields_json(), bad);
+    json::value fields = json::parse(r.fields_json(), bad, storage);
     if (bad || !fields.is_object()) return fail(ec::internal, "the result's fields are no object");
     answer = std::move(fields.as_object());
   }
   using form = pipelines::answer;
   const bool pictures = d.result_form == form::images || d.result_form == form::video;
   if (pictures || r.media_size() > 0) {
-    json::array images;
+    json::array images(storage);
     for (wire::Media& file : *r.mutable_media()) {
       const auto url = url_of(file, delivery, store);
       if (!url) return fail(url.error());
@@ -60,7 +61,7 @@ result<json::object> make_answer(const pipelines::description& d, wire::JobResul
     }
     answer["images"] = std::move(images);
   }
-  answer["job"] = job_part(r);
+  answer["job"] = job_part(r, storage);
   return answer;
 }
 

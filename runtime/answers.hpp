@@ -20,8 +20,10 @@ struct media_delivery {
 
 /// The answer in the reference's form for the pipeline, and a member "job" with what the reference
 /// does not tell: id, model, route, stages, units, notes. Files move into `store` (or the answer).
+/// `storage` is where the answer lies; it must outlive it.
 result<boost::json::object> make_answer(const pipelines::description& d, wire::JobResult r,
-                                        const media_delivery& delivery, net::media_store& store);
+                                        const media_delivery& delivery, net::media_store& store,
+                                        boost::json::storage_ptr storage = {});
 
 /// The answer to GET /health.
 boost::json::object make_health(const actors::gateway_view& view);

@@ -2,9 +2,11 @@
 #include "runtime/http_front.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/core.h>
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "net/http_errors.hpp"
@@ -26,6 +28,8 @@ namespace {
 constexpr milliseconds answer_margin{5000};
 // An orchestrator that does not state its terms by then is left out of the quotes.
 constexpr milliseconds quote_time{5000};
+// Of the stack, for the parts of an answer.
+constexpr std::size_t answer_room = 4096;
 
 net::http_options server_options(const gateway_config& g) {
   net::http_options o;
@@ -148,7 +152,10 @@ void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
       reply.send(net::error_response(outcome.error()));
       return;
     }
-    const auto answer = make_answer(d, std::move(*outcome), delivery, *media);
+    // Most answers fit in here; all that is made of them goes at once.
+    std::array<unsigned char, answer_room> room;
+    json::monotonic_resource storage(room.data(), room.size());
+    const auto answer = make_answer(d, std::move(*outcome), delivery, *media, &storage);
     reply.send(answer ? net::json_response(200, json::serialize(*answer))
                       : net::error_response(answer.error()));
   };
