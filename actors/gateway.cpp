@@ -202,6 +202,7 @@ void quote_job(self_ptr self, const quote_query_ptr& query) {
       q.node = a.node();
       q.model = offer.model();
       q.warm = offer.warm();
+      q.units = query->units;
       query->candidates.emplace_back(
           std::move(q), caf::actor_cast<caf::strong_actor_ptr>(s.handles.at(a.node())));
     }

@@ -90,7 +90,9 @@ void forget(self_ptr self, const caf::strong_actor_ptr& who) {
 
 void tell_if_drained(self_ptr self) {
   orchestrator_state& s = state(self);
-  if (s.drained && s.pool.idle() && s.validating.empty()) std::exchange(s.drained, nullptr)->done();
+  // A job that was cancelled is to be charged for before the node ends.
+  const bool idle = s.pool.idle() && s.validating.empty() && s.ending.empty();
+  if (s.drained && idle) std::exchange(s.drained, nullptr)->done();
 }
 
 ticket_validator_actor& validator(self_ptr self) {
@@ -169,6 +171,7 @@ void end_cancelled(self_ptr self, const std::string& id, double units) {
   auto failure = make_failure(id, {ec::cancelled, "the job was cancelled", {}});
   failure.set_units(units);
   send(self, job.client, failed_atom_v, job_failure(std::move(failure)));
+  tell_if_drained(self);
 }
 
 void worker_refused(self_ptr self, const job_failure& f) {
@@ -217,6 +220,7 @@ void cancel(self_ptr self, const std::string& id) {
     open_job& job = it->second;
     s.ending[id] = {job.client, job.worker, job.payer, clock::now() + settling_time};
     s.jobs.erase(it);
+    announce_soon(self);
   }
   if (const auto worker = s.pool.finish(id)) {
     if (const auto w = s.workers.find(*worker); w != s.workers.end()) {
@@ -225,6 +229,7 @@ void cancel(self_ptr self, const std::string& id) {
   }
   answer(self, id, fail(ec::cancelled, "the job was cancelled"));
   dispatch(self);
+  tell_if_drained(self);
 }
 
 // A gateway that dies leaves jobs that nobody waits for.

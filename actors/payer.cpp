@@ -84,7 +84,7 @@ void get_terms_and_pay(self_ptr self, const payment_order_ptr& order, paid answe
   get_terms(self, order->node, order->orchestrator, r.pipeline(), r.model(),
             [self, order, answer, again](const result<void>& have) mutable {
               if (have) return pay_by_terms(self, order, answer, again);
-              if (asks_nothing(have)) {
+              if (asks_nothing(have) && !state(self).money->must_sign(order->node)) {
                 answer.deliver(job_request(std::move(order->request)));
                 return;
               }
@@ -135,8 +135,8 @@ void make_quotes(self_ptr self, const quote_query_ptr& query) {
     get_terms(self, q.node, to, query->request.pipeline(), q.model,
               [self, query, left, quoted = &q](const result<void>& have) {
                 if (have) {
-                  state(self).money->fill(*quoted, query->request, unix_ms());
-                } else if (!asks_nothing(have)) {
+                  state(self).money->fill(*quoted, query->request.pipeline(), unix_ms());
+                } else if (!asks_nothing(have) || state(self).money->must_sign(quoted->node)) {
                   quoted->problem = have.error();
                 }
                 if (--*left > 0) return;

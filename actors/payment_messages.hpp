@@ -72,6 +72,7 @@ using verdict_ptr = std::shared_ptr<const verdict>;
 /// Asks for quotes for a job without running it. `done` is called once, from an actor's thread.
 struct quote_query {
   wire::JobRequest request;
+  std::uint64_t units = 0;  ///< of the job; its files may not be there
   time_point deadline;
   /// Who to ask, filled in by the gateway: a free price is settled there.
   std::vector<std::pair<quote, caf::strong_actor_ptr>> candidates;

@@ -68,6 +68,9 @@ void introduce(self_ptr self, const caf::strong_actor_ptr& handle) {
                   self, fmt::format("{} of cluster {} (protocol {}) answers at that address",
                                     theirs->node(), theirs->cluster(), theirs->protocol()));
             }
+            if (o.accepts && !o.accepts(theirs->node())) {
+              return retry_later(self, fmt::format("{} belongs to another", theirs->node()));
+            }
             linked(self, peer, theirs.value);
           },
           [self](const caf::error& e) { retry_later(self, from_caf(e, "hello").message); });

@@ -21,6 +21,9 @@ struct peer_link_options {
   /// Asked before each try, since a node of the same process may come back on another port.
   std::function<endpoint()> address;
   wire::Hello hello;  ///< who we are
+  /// Asked when a node of that name answers; false: it is not the one that is looked for. Any if
+  /// empty.
+  std::function<bool(const std::string& node)> accepts{};
 };
 
 /// Connects asynchronously (a blocking connect to a silent host never returns), exchanges hello,

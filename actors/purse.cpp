@@ -69,6 +69,12 @@ result<void> purse::take(const std::string& node, const wire::TermsRequest& aske
                 fmt::format("terms: orchestrator {} was {} on this connection and now signs as {}",
                             node, to_text(bound->second), to_text(read->signer)));
   }
+  const auto expected = options_.expected ? options_.expected(node) : std::nullopt;
+  if (expected && *expected != read->signer) {
+    return fail(ec::unauthorized,
+                fmt::format("terms: whoever answers where {} is to be reached signs as {}",
+                            to_text(*expected), to_text(read->signer)));
+  }
   if (read->info.price.wei > 0) {
     const auto chain = chain_();
     if (!chain) return fail(chain.error());
@@ -303,18 +309,16 @@ void purse::peer_down(const std::string& node, std::int64_t now_ms) {
   forget(node);
 }
 
-void purse::fill(quote& q, const wire::JobRequest& request, std::int64_t now_ms) const {
-  const held_terms* t = find(q.node, request.pipeline(), q.model);
-  const auto units = units_of(request);
-  if (t == nullptr || !units) {
-    q.problem = units ? error{ec::unavailable, "it stated no terms", {}} : units.error();
+void purse::fill(quote& q, const std::string& pipeline, std::int64_t now_ms) const {
+  const held_terms* t = find(q.node, pipeline, q.model);
+  if (t == nullptr) {
+    q.problem = error{ec::unavailable, "it stated no terms", {}};
     return;
   }
   payments::address who;
   who.bytes = t->info.address;
   q.address = to_text(who);
   q.price = t->price;
-  q.units = *units;
   q.fee = payments::fee(q.price, q.units);
   q.expires_ms = t->expires_ms;
   if (suspended_until(who) > now_ms) {

@@ -25,6 +25,8 @@ struct purse_options {
   std::string cluster;
   payments::sender_config limits;
   milliseconds suspension{600'000};
+  /// Who has to sign as that node, where it was found by its address; may be empty.
+  std::function<std::optional<payments::address>(const std::string& node)> expected{};
 };
 
 /// What is known of the chain now: blocks, and the gateway's own funds where there is a chain.
@@ -48,6 +50,11 @@ class purse {
   /// A signed request for `node`'s terms, with a challenge of its own.
   wire::TermsRequest ask(const std::string& node, const std::string& pipeline,
                          const std::string& model) const;
+
+  /// Whether the node has to prove who it is, even if it asks nothing.
+  bool must_sign(const std::string& node) const {
+    return options_.expected && options_.expected(node).has_value();
+  }
 
   /// Takes the answer to `asked`. ec::bad_request for a malformed one, ec::unauthorized for one
   /// that is not signed by the address it names, is for another request, or comes from another
@@ -103,8 +110,8 @@ class purse {
 
   // --- questions
 
-  /// Fills in what the job would cost at q.node; needs has_terms().
-  void fill(quote& q, const wire::JobRequest& request, std::int64_t now_ms) const;
+  /// Fills in what a job of q.units would cost at q.node; needs has_terms().
+  void fill(quote& q, const std::string& pipeline, std::int64_t now_ms) const;
 
   /// Until when the orchestrator is not chosen, since 1970; 0: it is.
   std::int64_t suspended_until(const payments::address& orchestrator) const;

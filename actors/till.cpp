@@ -13,6 +13,8 @@ namespace lp::actors {
 namespace {
 
 constexpr std::size_t challenge_bytes = 32;
+// How often the ledger drops what is over. Only business makes work for it, so business calls it.
+constexpr std::int64_t forget_every_ms = 60'000;
 
 std::string lower_hex(const payments::address& a) {
   return "0x" + a.hex();
@@ -47,6 +49,7 @@ result<wire::Terms> till::state_terms(const wire::TermsRequest& r, std::int64_t 
   if (stated->wei > 0) {
     const auto chain = chain_(*sender);
     if (!chain) return fail(chain.error());
+    forget_old(chain->view.l1_block, now_ms);
     const auto pending = money_.pending_winnings(*sender);
     if (!pending) return fail(pending.error());
     auto offer = recipient_.offer({*sender, to_price(*stated), scope_of(r.pipeline(), r.model())},
@@ -68,6 +71,16 @@ result<wire::Terms> till::state_terms(const wire::TermsRequest& r, std::int64_t 
   body.set_life_ms(static_cast<std::uint32_t>(options_.terms_life.count()));
   body.set_credit(payments::to_text(account->credit));
   return sign_terms(body, key_);
+}
+
+void till::forget_old(std::uint64_t l1_block, std::int64_t now_ms) const {
+  std::int64_t last = forgotten_ms_;
+  if (now_ms - last < forget_every_ms || !forgotten_ms_.compare_exchange_strong(last, now_ms)) {
+    return;
+  }
+  money_.forget_expired(l1_block, now_ms / 1000, [](const result<void>& done) {
+    if (!done) log::warn("till", "{}", render(done.error()));
+  });
 }
 
 result<bool> till::is_free(const wire::JobRequest& r) const {

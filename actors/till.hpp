@@ -3,6 +3,7 @@
 // done. No CAF; time is an argument. Safe from any thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -73,6 +74,7 @@ class till {
     std::uint64_t units;
   };
 
+  void forget_old(std::uint64_t l1_block, std::int64_t now_ms) const;
   result<bool> is_free(const wire::JobRequest& r) const;
   result<payments::price> price_in_terms(const wire::JobRequest& r, const std::string& sender,
                                          std::int64_t now_ms) const;
@@ -83,6 +85,7 @@ class till {
   payments::ledger& money_;
   chain_lookup chain_;
   payments::recipient recipient_;
+  mutable std::atomic<std::int64_t> forgotten_ms_{0};  ///< when the ledger was last tidied up
   std::mutex mutex_;
   std::map<std::string, open_job> open_;  ///< bounded by the orchestrator's queue
 };

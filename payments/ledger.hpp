@@ -164,7 +164,7 @@ class ledger_core;
 class ledger {
  public:
   /// Creates the file, brings an older one up to date and starts the writer. ec::bad_file if it is
-  /// damaged, newer than this program or in use by another process.
+  /// damaged, newer than this program or in use by a process, which is named.
   static result<std::unique_ptr<ledger>> open(ledger_options options);
   /// Finishes what is queued.
   ~ledger();
@@ -201,9 +201,10 @@ class ledger {
   /// For the redeemer: how this ticket stands now. ec::not_found for an unknown hash.
   void set_redemption(hash32 ticket, redemption state, callback<void> done);
 
-  /// Drops nonces of parameters that expired by this L1 block, whose tickets are refused from now
-  /// on even if the chain should step back, and authorisations that expired by now. To be called
-  /// now and then; the ledger does it by itself only when it runs out of room.
+  /// Drops nonces and received tickets of parameters that expired by this L1 block, whose tickets
+  /// are refused from now on even if the chain should step back, and authorisations that expired by
+  /// now. What the tickets were worth stays, and winners stay whole. To be called now and then; the
+  /// ledger does it by itself only when it runs out of room.
   void forget_expired(std::uint64_t l1_block, std::int64_t unix_seconds, callback<void> done);
 
   // The same, for callers that may wait.
@@ -233,7 +234,7 @@ class ledger {
   result<std::vector<event_line>> history(std::uint64_t first, std::size_t limit) const;
   /// Rebuilds every balance from the event log and compares; also that no nonce counts twice, that
   /// credits are worth their tickets and that each winner is queued once. `signatures`: checks
-  /// those of received tickets too, about 40 us each.
+  /// those of received tickets too, as far as they are kept, about 40 us each.
   result<audit_report> audit(bool signatures = false) const;
 
   ledger_stats stats() const;

@@ -132,6 +132,8 @@ class auditor {
   }
 
   void check_received(const payment_row& p, session& s) {
+    // Parameters that are over: their tickets were dropped (ledger::forget_expired()).
+    if (!s.row.nonces && p.tickets.empty()) return;
     const auto tickets = unpack_tickets(p.tickets);
     if (tickets.size() != p.count || p.tickets.size() != p.count * packed_ticket_length) {
       problem(fmt::format("payment {} says {} tickets and has {}", p.id, p.count, tickets.size()));

@@ -3,7 +3,9 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -26,6 +28,18 @@ std::int64_t unix_milliseconds() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+// "process 1234 (lp-runtime)", by the number in the lock's file.
+std::string holder_of(int lock) {
+  char digits[24] = {};
+  const ssize_t n = ::pread(lock, digits, sizeof digits - 1, 0);
+  const long process = n > 0 ? std::strtol(digits, nullptr, 10) : 0;
+  if (process <= 0) return "another process";
+  std::string name;
+  std::ifstream comm(fmt::format("/proc/{}/comm", process));
+  std::getline(comm, name);
+  return fmt::format("process {} ({})", process, name.empty() ? "?" : name);
+}
+
 error named(const std::filesystem::path& file, error e) {
   if (e.message.find(file.string()) == std::string::npos)
     e.message = file.string() + ": " + e.message;
@@ -39,8 +53,14 @@ result<std::unique_ptr<file_lock>> file_lock::take(const std::filesystem::path& 
   const int descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0) return fail(ec::bad_file, fmt::format("{}: {}", name, std::strerror(errno)));
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    const std::string holder = holder_of(descriptor);
     ::close(descriptor);
-    return fail(ec::bad_file, fmt::format("{}: another process uses this ledger", file.string()));
+    return fail(ec::bad_file, fmt::format("{}: {} uses this ledger", file.string(), holder));
+  }
+  const std::string mine = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(descriptor, 0) != 0 ||
+      ::pwrite(descriptor, mine.data(), mine.size(), 0) != static_cast<ssize_t>(mine.size())) {
+    log::warn("ledger", "{}: {}", name, std::strerror(errno));
   }
   return std::unique_ptr<file_lock>(new file_lock(descriptor));
 }

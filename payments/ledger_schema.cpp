@@ -58,6 +58,13 @@ CREATE TRIGGER events_remain BEFORE DELETE ON events BEGIN
     R"(
 CREATE TABLE notes (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 )",
+    // 3: tickets of parameters that are over are dropped, count and value stay; winners have their
+    // own row.
+    R"(
+CREATE INDEX payments_by_session ON payments (session);
+UPDATE payments SET tickets = x'' WHERE session IN
+  (SELECT id FROM sessions WHERE side = 1 AND nonces IS NULL);
+)",
 };
 
 static_assert(std::size(steps) == ledger_version);

@@ -7,7 +7,7 @@
 namespace lp::payments {
 
 /// What this program writes. A file of a later version is refused.
-inline constexpr int ledger_version = 2;
+inline constexpr int ledger_version = 3;
 
 /// Brings the file to `version`, each step in a transaction of its own. ec::bad_file if the file is
 /// newer than this program or is another program's.

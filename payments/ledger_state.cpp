@@ -283,7 +283,7 @@ result<void> ledger_state::forget_expired(std::uint64_t l1_block, std::int64_t u
       ++at;
       continue;
     }
-    store_.forget_nonces(at->second.id);
+    store_.forget_session(at->second.id);
     const auto of = sessions_of_.find(at->second.sender);
     if (--of->second == 0) sessions_of_.erase(of);
     at = sessions_.erase(at);

@@ -75,6 +75,7 @@ struct ledger_store::statements {
         drop_job(db, "DELETE FROM jobs WHERE side = ? AND other = ? AND job = ?"),
         add_session(db, "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
         put_nonces(db, "UPDATE sessions SET nonces = ? WHERE id = ?"),
+        drop_tickets(db, "UPDATE payments SET tickets = x'' WHERE session = ?"),
         put_next_nonce(db, "UPDATE sessions SET next_nonce = ? WHERE id = ?"),
         add_payment(db, "INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?)"),
         add_event(db,
@@ -91,9 +92,9 @@ struct ledger_store::statements {
                                     "AND rand_hash = ?")
                              .c_str()) {}
 
-  statement put_account, put_job, drop_job, add_session, put_nonces, put_next_nonce, add_payment,
-      add_event, add_winner, put_redemption, add_authorization, forget_authorizations, put_note,
-      find_session;
+  statement put_account, put_job, drop_job, add_session, put_nonces, drop_tickets, put_next_nonce,
+      add_payment, add_event, add_winner, put_redemption, add_authorization, forget_authorizations,
+      put_note, find_session;
 };
 
 ledger_store::ledger_store(database& db) : db_(db), sql_(std::make_unique<statements>(db)) {}
@@ -137,8 +138,9 @@ void ledger_store::put_nonces(std::uint64_t session, const std::string& packed) 
   sql_->put_nonces.run(blob{packed}, session);
 }
 
-void ledger_store::forget_nonces(std::uint64_t session) {
+void ledger_store::forget_session(std::uint64_t session) {
   sql_->put_nonces.run(null{}, session);
+  sql_->drop_tickets.run(session);
 }
 
 void ledger_store::put_next_nonce(std::uint64_t session, std::uint32_t next) {

@@ -59,7 +59,8 @@ class ledger_store {
   void drop_job(const account_key& key, const std::string& job);
   void add_session(const session_row& row);
   void put_nonces(std::uint64_t session, const std::string& packed);
-  void forget_nonces(std::uint64_t session);
+  /// A received set of parameters is over: its nonces and tickets are of no use any more.
+  void forget_session(std::uint64_t session);
   void put_next_nonce(std::uint64_t session, std::uint32_t next);
   void add_payment(const payment_row& row);
   void add_event(const event& e, std::int64_t at);

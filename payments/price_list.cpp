@@ -29,6 +29,11 @@ result<rational> fixed_feed::wei_per(std::string_view currency) const {
   return fail(ec::bad_config, fmt::format("the rate of currency \"{}\" is not known", currency));
 }
 
+result<rational> joint_feed::wei_per(std::string_view currency) const {
+  auto rate = first_->wei_per(currency);
+  return rate || rate.error().code != ec::bad_config ? rate : second_->wei_per(currency);
+}
+
 result<std::optional<price>> price_list::find(std::string_view pipeline, std::string_view model,
                                               std::string_view sender) const {
   const price_rule* best = nullptr;

@@ -36,6 +36,17 @@ class fixed_feed : public price_feed {
   std::map<std::string, rational, std::less<>> per_eth_;
 };
 
+/// Two feeds as one: what the first does not know, the second is asked for.
+class joint_feed : public price_feed {
+ public:
+  joint_feed(std::shared_ptr<const price_feed> first, std::shared_ptr<const price_feed> second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+  result<rational> wei_per(std::string_view currency) const override;
+
+ private:
+  std::shared_ptr<const price_feed> first_, second_;
+};
+
 /// One line of a price list. An empty pipeline, model or sender means every one.
 struct price_rule {
   std::string pipeline;

@@ -65,7 +65,7 @@ class noop_run : public run {
           {"application/octet-stream", share(pattern(file_bytes_)), 0, false, 0, 0});
     }
     out.stages.push_back({"wait", to_ms(clock::now() - begin_)});
-    out.units = 1;
+    out.units = total_;
     return out;
   }
 
@@ -132,8 +132,11 @@ description noop() {
   d.body = encoding::either;
   d.result_form = answer::json;
   d.parameters = noop_parameters();
-  d.unit = "job";
-  d.units = [](const json::object&) { return 1.0; };
+  d.unit = "step";
+  d.units = [](const json::object& params) {
+    const json::value* steps = params.if_contains("steps");
+    return steps == nullptr ? 1.0 : steps->to_number<double>();
+  };
   d.needs_model = false;
   d.load = [](const std::filesystem::path&, const device&) -> result<std::shared_ptr<model>> {
     return std::make_shared<noop_model>();

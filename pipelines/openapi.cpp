@@ -161,6 +161,15 @@ json::object media_parameter() {
           {"schema", std::move(schema)}};
 }
 
+json::object max_price_parameter() {
+  return {{"name", "max_price"},
+          {"in", "query"},
+          {"required", false},
+          {"description",
+           "The most that the job may cost, in wei or as \"0.02 usd\"; also a member of the body."},
+          {"schema", json::object{{"type", "string"}}}};
+}
+
 // What each kind of body looks like; of files also which types are taken.
 json::object request_content(const description& d) {
   json::object out;
@@ -185,13 +194,42 @@ json::object pipeline_path(const description& d) {
   post["summary"] = d.title;
   post["description"] = d.summary;
   post["operationId"] = d.operation_id;
+  json::array in_query{max_price_parameter()};
   if (d.result_form == answer::images || d.result_form == answer::video) {
-    post["parameters"] = json::array{media_parameter()};
+    in_query.push_back(media_parameter());
   }
+  post["parameters"] = std::move(in_query);
   post["requestBody"] = json::object{{"content", request_content(d)}, {"required", true}};
   post["responses"] = responses(d);
   post["security"] = json::array{json::object{{"HTTPBearer", json::array()}}};
   post["x-speakeasy-name-override"] = method_name(d.name);
+  return {{"post", std::move(post)}};
+}
+
+json::object quote_path(const std::vector<description>& pipelines) {
+  json::array names;
+  for (const description& d : pipelines) names.emplace_back(d.name);
+  json::object form{
+      {"type", "object"},
+      {"required", json::array{"pipeline"}},
+      {"properties", json::object{{"pipeline", json::object{{"type", "string"}, {"enum", names}}}}},
+      {"description", "The pipeline's own form with the field \"pipeline\"."}};
+  json::object body = content("application/json", reference_to("QuoteParams"));
+  body["multipart/form-data"] = json::object{{"schema", std::move(form)}};
+  json::object answers{
+      {"200",
+       json::object{{"description", "Successful Response"},
+                    {"content", content("application/json", reference_to("QuoteResponse"))}}},
+      {"401", error_response("Unauthorized", "HTTPError")},
+      {"422", error_response("Validation Error", "HTTPValidationError")},
+      {"503", error_response("Service Unavailable", "HTTPError")}};
+  json::object post{{"tags", json::array{"generate"}},
+                    {"summary", "Quote"},
+                    {"description", "What a job would cost; nothing runs and nothing is paid."},
+                    {"operationId", "quote"},
+                    {"requestBody", json::object{{"content", std::move(body)}, {"required", true}}},
+                    {"responses", std::move(answers)},
+                    {"security", json::array{json::object{{"HTTPBearer", json::array()}}}}};
   return {{"post", std::move(post)}};
 }
 
@@ -232,6 +270,7 @@ json::object openapi(const std::vector<description>& pipelines, std::string_view
     add_answer_schemas(answer_name(d.result_form), schemas);
   }
   add_common_schemas(schemas);
+  paths["/quote"] = quote_path(pipelines);
   paths["/health"] = get_path("Health", "health", "HealthCheck");
   paths["/version"] = get_path("Version", "version", "Version");
   paths["/media/{name}"] = media_path();

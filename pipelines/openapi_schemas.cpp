@@ -52,7 +52,39 @@ constexpr std::string_view common = R"json({
                    "ms": {"type": "number", "description": "Wall-clock milliseconds."}}}},
       "units": {"type": "number", "title": "Units", "description": "Billing units done."},
       "notes": {"type": "array", "title": "Notes", "items": {"type": "string"},
-                "description": "What one should know of the result."}}}
+                "description": "What one should know of the result."}}},
+  "QuoteParams": {
+    "type": "object", "title": "QuoteParams", "required": ["pipeline"],
+    "properties": {
+      "pipeline": {"type": "string", "title": "Pipeline", "description": "A route's name."},
+      "request": {"type": "object", "title": "Request",
+                  "description": "What would be sent there; pictures as {\"width\": 512, \"height\": 512}."}}},
+  "Quote": {
+    "type": "object", "title": "Quote", "required": ["orchestrator", "model", "warm"],
+    "description": "Amounts are whole wei, as text, rounded in the seller's favour.",
+    "properties": {
+      "orchestrator": {"type": "string", "title": "Orchestrator"},
+      "address": {"type": "string", "title": "Address", "description": "Of the Ethereum account."},
+      "model": {"type": "string", "title": "Model"},
+      "warm": {"type": "boolean", "title": "Warm", "description": "Whether it is loaded."},
+      "price_per_unit": {"type": "string", "title": "Price Per Unit", "description": "A fraction."},
+      "units": {"type": "integer", "title": "Units"},
+      "price": {"type": "string", "title": "Price", "description": "For the whole job."},
+      "credit": {"type": "string", "title": "Credit", "description": "Paid there before and left."},
+      "tickets": {"type": "integer", "title": "Tickets", "description": "That the job would take."},
+      "ticket_value": {"type": "string", "title": "Ticket Value", "description": "Of one, expected."},
+      "expected_value": {"type": "string", "title": "Expected Value", "description": "Of all."},
+      "expires_ms": {"type": "integer", "title": "Expires Ms",
+                     "description": "Until when the price holds, milliseconds since 1970."},
+      "error": {"type": "string", "title": "Error", "description": "Why there is no price."}}},
+  "QuoteResponse": {
+    "type": "object", "title": "QuoteResponse", "required": ["pipeline", "unit", "currency", "quotes"],
+    "properties": {
+      "pipeline": {"type": "string", "title": "Pipeline"},
+      "unit": {"type": "string", "title": "Unit", "description": "What is charged for."},
+      "currency": {"type": "string", "title": "Currency"},
+      "quotes": {"type": "array", "title": "Quotes",
+                 "items": {"$ref": "#/components/schemas/Quote"}}}}
 })json";
 
 constexpr std::string_view answers = R"json({

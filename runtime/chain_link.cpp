@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "net/url.hpp"
+#include "payments/chain/ticket_broker.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/chain/http_transport.hpp"
 
@@ -25,39 +27,81 @@ tl::unexpected<error> trouble(const error& e) {
 
 }  // namespace
 
+chain_link::chain_link(const payments_config& p) : poll_(p.poll) {
+  gas_.max_fee = static_cast<payments::u256>(payments::floor(p.max_gas_price));
+  gas_.max_tip = static_cast<payments::u256>(payments::floor(p.max_tip));
+  gas_.confirmations = static_cast<unsigned>(p.confirmations);
+}
+
 result<std::shared_ptr<chain_link>> chain_link::open(const payments_config& p) {
-  std::shared_ptr<chain_link> out(new chain_link);
-  out->poll_ = p.poll;
-  out->gas_.max_fee = static_cast<payments::u256>(payments::floor(p.max_gas_price));
-  out->gas_.max_tip = static_cast<payments::u256>(payments::floor(p.max_tip));
-  out->gas_.confirmations = static_cast<unsigned>(p.confirmations);
+  std::shared_ptr<chain_link> out(new chain_link(p));
   const time_point deadline = clock::now() + start_time;
-  if (p.chain == payments_config::chain_kind::dev) {
-    dev_chain_options options;
-    options.keep_rounds = true;
-    options.round_length = 200;  // long enough for tickets to ripen: their terms expire first
-    options.free_gas = true;
-    auto started = dev_chain::start(options, deadline);
-    if (!started) return trouble(started.error());
-    out->own_ = std::move(*started);
-    out->client_ = out->own_->client();
-    out->contracts_ = out->own_->contracts();
-    out->chain_id_ = out->own_->chain_id();
-    log::info("chain", "a chain of our own answers at {}", out->own_->url());
-    return out;
-  }
+  const bool dev = p.chain == payments_config::chain_kind::dev;
+  const auto there = dev ? out->start_dev(p, deadline) : out->find_contracts(p, deadline);
+  if (!there) return trouble(there.error());
+  if (auto ok = out->follow_rates(p); !ok) return trouble(ok.error());
+  payments::registry_watch_options services;
+  services.refresh_every = 12 * p.poll;
+  out->registry_ = std::make_unique<payments::registry_watch>(
+      out->client_, out->contracts_.service_registry, services);
+  return out;
+}
+
+result<void> chain_link::start_dev(const payments_config& p, time_point deadline) {
+  dev_chain_options options;
+  options.keep_rounds = true;
+  options.round_length = 200;  // long enough for tickets to ripen: their terms expire first
+  options.free_gas = true;
+  options.port = p.dev_port;
+  options.shared = p.dev_port != 0;
+  // What was won in one run is redeemed in the next.
+  std::error_code bad;
+  std::filesystem::create_directories(p.data, bad);
+  options.state = p.data / "chain.json";
+  auto started = dev_chain::start(options, deadline);
+  if (!started) return fail(started.error());
+  own_ = std::move(*started);
+  client_ = own_->client();
+  contracts_ = own_->contracts();
+  chain_id_ = own_->chain_id();
+  log::info("chain", "{} answers at {}", own_->owner() ? "a chain of our own" : "a chain that runs",
+            own_->url());
+  return {};
+}
+
+result<void> chain_link::find_contracts(const payments_config& p, time_point deadline) {
   payments::rpc_options options;
   options.endpoints = p.endpoints;
-  out->client_ = std::make_shared<payments::eth_client>(connect_rpc(std::move(options)));
+  client_ = std::make_shared<payments::eth_client>(connect_rpc(std::move(options)));
   const auto controller = payments::parse_address(p.controller, "controller");
-  if (!controller) return trouble(controller.error());
-  const auto id = out->client_->chain_id(deadline);
-  if (!id) return trouble(id.error());
-  out->chain_id_ = *id;
-  const auto found = payments::find_protocol(out->client_, *controller, deadline);
-  if (!found) return trouble(found.error());
-  out->contracts_ = *found;
-  return out;
+  if (!controller) return fail(controller.error());
+  const auto id = client_->chain_id(deadline);
+  if (!id) return fail(id.error());
+  chain_id_ = *id;
+  const auto found = payments::find_protocol(client_, *controller, deadline);
+  if (!found) return fail(found.error());
+  contracts_ = *found;
+  return {};
+}
+
+result<void> chain_link::follow_rates(const payments_config& p) {
+  std::map<std::string, payments::address> aggregators;
+  for (const auto& [currency, where] : p.aggregators) {
+    if (where == "dev") {
+      aggregators[currency] = own_->price_feed();
+      continue;
+    }
+    const auto parsed = payments::parse_address(where, "rates." + currency);
+    if (!parsed) return fail(parsed.error());
+    aggregators[currency] = *parsed;
+  }
+  if (aggregators.empty()) return {};
+  payments::rate_watch_options options;
+  options.refresh_every = p.rate_every;
+  options.most_age = std::chrono::duration_cast<seconds>(p.rate_max_age);
+  options.keep = p.rate_keep;
+  rates_ = std::make_shared<payments::rate_watch>(client_, aggregators, options);
+  return {};
 }
 
 result<void> chain_link::introduce_orchestrator(const payments::private_key& key,
@@ -78,6 +122,10 @@ result<void> chain_link::start_blocks() {
 result<void> chain_link::introduce_gateway(const payments::private_key& key) {
   if (!own_) return {};
   const time_point deadline = clock::now() + start_time;
+  const payments::ticket_broker broker(client_, contracts_.ticket_broker);
+  const auto known = broker.sender(key.address(), deadline);
+  if (!known) return trouble(known.error());
+  if (2 * payments::integer(known->deposit) > payments::integer(own_funds)) return {};
   if (auto ok = own_->add_sender(key, own_funds, own_funds, deadline); !ok) {
     return trouble(ok.error());
   }
@@ -107,6 +155,15 @@ actors::own_chain_lookup chain_link::own_lookup_for(const payments::address& sen
     if (!state) return fail(state.error());
     return actors::own_chain_state{state->view, state->funds};
   };
+}
+
+// The chain holds what strangers wrote. Nodes speak CAF's protocol, whatever the scheme says.
+actors::endpoint chain_link::find_service(const std::string& orchestrator) {
+  const auto who = payments::parse_address(orchestrator, "orchestrator");
+  if (!who) return {};
+  const auto where = net::parse_url(registry_->find(*who));
+  if (!where) return {};
+  return {where->host, where->port};
 }
 
 actors::redeemer_options chain_link::redeeming(payments::ledger& book,

@@ -37,17 +37,7 @@ result<std::unique_ptr<cluster>> cluster::start(config c, const std::string& onl
                                             fmt::join(names, ", ")));
   }
   std::unique_ptr<cluster> out(new cluster(std::move(c)));
-  const payments_config& money = out->config_.payments;
-  if (money.enabled && money.chain != payments_config::chain_kind::off) {
-    if (money.chain == payments_config::chain_kind::dev && !only.empty()) {
-      return fail(ec::bad_config,
-                  "[payments] chain = \"dev\" is a chain of one process: start "
-                  "every node in it, without --node");
-    }
-    auto opened = chain_link::open(money);
-    if (!opened) return fail(opened.error());
-    out->chain_ = std::move(*opened);
-  }
+  if (auto ok = out->open_chain(only); !ok) return fail(ok.error());
   for (const std::string& name : names) {
     if (!only.empty() && name != only) continue;
     if (auto ok = out->start_node(name); !ok) return fail(ok.error());
@@ -56,6 +46,23 @@ result<std::unique_ptr<cluster>> cluster::start(config c, const std::string& onl
     if (auto ok = out->chain_->start_blocks(); !ok) return fail(ok.error());
   }
   return out;
+}
+
+// Workers have no money.
+result<void> cluster::open_chain(const std::string& only) {
+  const payments_config& money = config_.payments;
+  if (!money.enabled || money.chain == payments_config::chain_kind::off) return {};
+  if (by_name(config_.workers, only) != nullptr) return {};
+  if (money.chain == payments_config::chain_kind::dev && !only.empty() && money.dev_port == 0) {
+    return fail(
+        ec::bad_config,
+        "[payments] chain = \"dev\": set dev_port, by which every process finds the chain, or "
+        "start every node in one process, without --node");
+  }
+  auto opened = chain_link::open(money);
+  if (!opened) return fail(opened.error());
+  chain_ = std::move(*opened);
+  return {};
 }
 
 cluster::~cluster() {
@@ -101,6 +108,10 @@ void cluster::reload(const config& fresh) {
     if (const auto* same = by_name(fresh.orchestrators, o.name)) o.prices = same->prices;
   }
   next.payments.rates = fresh.payments.rates;
+  // Which rates are the chain's is decided at the start.
+  for (const auto& [currency, where] : next.payments.aggregators) {
+    next.payments.rates.erase(currency);
+  }
   if (to_toml(next) != to_toml(fresh)) {
     log::warn("runtime", "other keys than prices have changed: they take effect at the next start");
   }
@@ -109,6 +120,7 @@ void cluster::reload(const config& fresh) {
 }
 
 actors::endpoint cluster::look_up(const std::string& entry) {
+  if (is_eth_address(entry)) return chain_ ? chain_->find_service(entry) : actors::endpoint{};
   const auto configured = resolve_orchestrator(config_, entry);
   if (!configured) return {};
   const std::lock_guard lock(mutex_);

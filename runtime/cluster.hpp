@@ -43,6 +43,7 @@ class cluster {
  private:
   explicit cluster(config c) : config_(std::move(c)) {}
 
+  result<void> open_chain(const std::string& only);
   actors::endpoint look_up(const std::string& entry);
 
   config config_;

@@ -201,11 +201,7 @@ result<void> read_worker(reading& r, const toml::table& table) {
   w.models = local_ids(t.texts("models"));
   w.warm = local_ids(t.texts("warm"));
   w.slots = t.whole("slots", w.slots, 1, 10'000);
-  w.memory_limit = t.bytes("memory_limit", 0);
-  w.memory = t.bytes("memory", w.memory_limit > 0 ? std::min(w.memory, w.memory_limit) : w.memory);
-  if (w.memory_limit > 0 && w.memory > w.memory_limit)
-    t.mistake("memory", "expected at most memory_limit, which is for models and jobs together");
-  w.low_memory = t.flag("low_memory", w.low_memory);
+  w.memory = t.bytes("memory", w.memory);
   w.safety = r.resolve(t.text("safety", {}));
   check_models(r, t, w);
   r.out.workers.push_back(std::move(w));
@@ -223,6 +219,13 @@ result<void> check_references(const reading& r) {
   const payments_config& money = r.out.payments;
   for (const gateway_config& g : r.out.gateways) {
     for (const std::string& entry : g.orchestrators) {
+      if (is_eth_address(entry)) {
+        if (money.enabled && money.chain != payments_config::chain_kind::off) continue;
+        return fail(ec::bad_config,
+                    fmt::format("{}: gateway {}: orchestrator {}: an address is looked up on the "
+                                "chain: set [payments] chain to dev or rpc",
+                                r.file, g.name, entry));
+      }
       if (auto ok = check("gateway " + g.name, entry); !ok) return ok;
     }
     const std::string where = fmt::format("{}: gateway {}: max_price", r.file, g.name);

@@ -37,8 +37,9 @@ struct tls_config {
 struct gateway_config {
   std::string name;
   address http;
-  std::vector<std::string> orchestrators;  ///< names of this file, or "host:port"
-  std::vector<std::string> tokens;         ///< accepted bearer tokens; empty: everybody
+  /// Names of this file, "host:port", or Ethereum addresses, which are looked up on the chain.
+  std::vector<std::string> orchestrators;
+  std::vector<std::string> tokens;  ///< accepted bearer tokens; empty: everybody
   milliseconds job_timeout{300'000};
   std::uint64_t max_jobs = 256;
   std::uint64_t max_body = 16ULL << 20;
@@ -62,8 +63,6 @@ struct worker_config {
   std::vector<std::string> warm;    ///< loaded at start
   std::uint64_t slots = 1;
   std::uint64_t memory = 8ULL << 30;  ///< bytes for warm models
-  std::uint64_t memory_limit = 0;     ///< for models and jobs together; 0: what the device has
-  bool low_memory = false;            ///< parts of models leave memory between their uses
   std::filesystem::path safety;       ///< library with a safety classifier; empty: none
 };
 

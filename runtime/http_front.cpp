@@ -9,8 +9,8 @@
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "actors/terms.hpp"
 #include "net/http_errors.hpp"
-#include "net/json_body.hpp"
 #include "pipelines/openapi.hpp"
 #include "runtime/answers.hpp"
 #include "runtime/base/bytes.hpp"
@@ -168,20 +168,19 @@ void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
 void http_front::quote(net::request&& r, net::responder reply) {
   const auto refuse = [&](const error& e) { reply.send(net::error_response(e)); };
   if (!authorised(r)) return refuse({ec::unauthorized, "Invalid bearer token.", {}});
-  const auto body = net::parse_json_body(r);
-  if (!body) return refuse(body.error());
-  const auto asked = read_quote_request(*body);
+  const auto asked = read_quote_request(std::move(r));
   if (!asked) return refuse(asked.error());
-  const auto params = pipelines::validate(*pipelines::find(asked->pipeline), asked->request);
-  if (!params) return refuse(params.error());
+  const pipelines::description& d = *asked->pipeline;
+  const json::object& params = asked->params;
   auto query = std::make_shared<actors::quote_query>();
-  query->request.set_pipeline(asked->pipeline);
-  if (const auto it = params->find("model_id"); it != params->end() && it->value().is_string()) {
+  query->request.set_pipeline(d.name);
+  if (const auto it = params.find("model_id"); it != params.end() && it->value().is_string()) {
     query->request.set_model(std::string(it->value().as_string()));
   }
-  query->request.set_params_json(json::serialize(*params));
+  query->request.set_params_json(json::serialize(params));
+  query->units = actors::whole_units(d.units(params));
   query->deadline = clock::now() + quote_time;
-  query->done = [reply, name = asked->pipeline](const result<std::vector<actors::quote>>& quotes) {
+  query->done = [reply, name = d.name](const result<std::vector<actors::quote>>& quotes) {
     reply.send(quotes ? net::json_response(200, json::serialize(make_quotes(name, *quotes)))
                       : net::error_response(quotes.error()));
   };

@@ -12,6 +12,7 @@
 #include "actors/orchestrator.hpp"
 #include "actors/payer.hpp"
 #include "actors/redeemer.hpp"
+#include "actors/signer_book.hpp"
 #include "actors/ticket_validator.hpp"
 #include "pipelines/engine.hpp"
 #include "runtime/actor_host.hpp"
@@ -50,13 +51,14 @@ class gateway_node : public node {
   gateway_node(const config& c, const gateway_config& g)
       : name_(g.name),
         host_(g.http.host),
-        caps_(std::make_shared<payments::price_book>(
-            payments::price_list{g.max_prices, c.payments.feed()})),
+        caps_(std::make_shared<payments::price_book>(payments::price_list())),
         actors_(c) {}
 
   result<void> start(const config& c, const gateway_config& g, const address_book& book,
                      const std::shared_ptr<chain_link>& chain) {
     actors::gateway_options options{g.name, g.max_jobs, {}};
+    if (chain) rates_ = chain->rates();
+    caps_->replace({g.max_prices, c.payments.feed(rates_)});
     if (c.payments.enabled) {
       auto payer = start_payer(c, chain);
       if (!payer) return fail(payer.error());
@@ -67,6 +69,7 @@ class gateway_node : public node {
     std::vector<actors::peer_link_options> links;
     for (const std::string& entry : g.orchestrators) {
       links.push_back(link_options(c, g.name, "gateway", entry, book));
+      if (auto ok = bind_to_address(entry, links.back()); !ok) return ok;
     }
     actors_.own(actors::spawn_directory(actors_.system(), gateway_, std::move(links)));
     auto front = http_front::start(g, gateway_, actors_.loop());
@@ -79,7 +82,7 @@ class gateway_node : public node {
   void reload(const config& fresh) override {
     for (const gateway_config& g : fresh.gateways) {
       if (g.name != name_) continue;
-      caps_->replace({g.max_prices, fresh.payments.feed()});
+      caps_->replace({g.max_prices, fresh.payments.feed(rates_)});
       log::info("node", "gateway {}: {} rules of maximum prices are in effect", name_,
                 g.max_prices.size());
     }
@@ -103,6 +106,19 @@ class gateway_node : public node {
   }
 
  private:
+  // An orchestrator that is known by its address has to sign with it, wherever it was found.
+  result<void> bind_to_address(const std::string& entry, actors::peer_link_options& link) {
+    if (!is_eth_address(entry)) return {};
+    const auto who =
+        payments::parse_address(entry, fmt::format("gateway {}: orchestrators", name_));
+    if (!who) return fail(ec::bad_config, who.error().message);
+    link.peer.clear();
+    link.accepts = [s = signers_, who = *who](const std::string& peer) {
+      return s->claim(peer, who);
+    };
+    return {};
+  }
+
   result<actors::payer_actor> start_payer(const config& c,
                                           const std::shared_ptr<chain_link>& chain) {
     auto key = open_key(c.payments, name_);
@@ -115,7 +131,8 @@ class gateway_node : public node {
       if (auto ok = chain->introduce_gateway(*key); !ok) return fail(ok.error());
     }
     const auto look = chain ? chain->own_lookup_for(key->address()) : no_own_chain();
-    actors::purse_options o{c.cluster, sender_rules(c.payments), c.payments.suspension};
+    actors::purse_options o{c.cluster, sender_rules(c.payments), c.payments.suspension,
+                            [s = signers_](const std::string& peer) { return s->find(peer); }};
     purse_ = std::make_shared<actors::purse>(std::move(o), std::move(*key), caps_, *ledger_, look);
     auto payer = actors::spawn_payer(actors_.system(), purse_);
     actors_.own(payer);
@@ -125,6 +142,8 @@ class gateway_node : public node {
   std::string name_;
   std::string host_;
   std::shared_ptr<payments::price_book> caps_;
+  std::shared_ptr<const payments::price_feed> rates_;  ///< the chain's
+  std::shared_ptr<actors::signer_book> signers_ = std::make_shared<actors::signer_book>();
   std::shared_ptr<actors::purse> purse_;
   std::unique_ptr<payments::ledger> ledger_;  ///< after what its callbacks reach
   actor_host actors_;
@@ -137,8 +156,7 @@ class orchestrator_node : public node {
   orchestrator_node(const config& c, const orchestrator_config& o)
       : name_(o.name),
         where_(o.listen),
-        prices_(std::make_shared<payments::price_book>(
-            payments::price_list{o.prices, c.payments.feed()})),
+        prices_(std::make_shared<payments::price_book>(payments::price_list())),
         actors_(c) {}
 
   result<void> start(const config& c, const orchestrator_config& o,
@@ -147,6 +165,8 @@ class orchestrator_node : public node {
     options.hello = make_hello(c, o.name, "orchestrator");
     options.queue_limit = static_cast<unsigned>(o.queue);
     options.prices = prices_;
+    if (chain) rates_ = chain->rates();
+    prices_->replace({o.prices, c.payments.feed(rates_)});
     if (c.payments.enabled) {
       auto validators = start_validators(c, chain);
       if (!validators) return fail(validators.error());
@@ -164,7 +184,7 @@ class orchestrator_node : public node {
   void reload(const config& fresh) override {
     for (const orchestrator_config& o : fresh.orchestrators) {
       if (o.name != name_) continue;
-      prices_->replace({o.prices, fresh.payments.feed()});
+      prices_->replace({o.prices, fresh.payments.feed(rates_)});
       actors::post(orchestrator_, actors::announce_atom_v);
       log::info("node", "orchestrator {}: {} price rules are in effect", name_, o.prices.size());
     }
@@ -211,6 +231,7 @@ class orchestrator_node : public node {
   std::string name_;
   address where_;
   std::shared_ptr<payments::price_book> prices_;
+  std::shared_ptr<const payments::price_feed> rates_;  ///< the chain's
   std::shared_ptr<actors::till> till_;
   std::unique_ptr<payments::ledger> ledger_;  ///< after what its callbacks reach
   actor_host actors_;
@@ -227,8 +248,6 @@ class worker_node : public node {
     o.device = w.device;
     o.slots = static_cast<unsigned>(w.slots);
     o.model_budget = w.memory;
-    o.memory_limit = w.memory_limit;
-    o.device.low_memory = w.low_memory;
     o.orchestrator = link_options(c, w.name, "worker", w.orchestrator, book);
     bool computes = false;
     for (const pipelines::catalogue_entry& m : c.catalogue) {
@@ -288,9 +307,6 @@ class worker_node : public node {
     for (const std::string& w : warnings) log::warn("node", "worker {}: {}", name_, w);
     o.device_name = info->name;
     o.device_memory = info->memory_bytes;
-    if (o.memory_limit == 0) o.memory_limit = info->memory_bytes;
-    // What is foreseen is a guess: nothing goes beyond the limit, whatever was foreseen.
-    if (o.device.type == pipelines::device::kind::cpu) (*engine)->limit_memory(o.memory_limit);
     o.prepare_thread = [engine = *engine, device = o.device] {
       std::vector<std::string> seen_before;
       (void)engine->open_device(device, seen_before);

@@ -20,12 +20,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-bool is_address(const std::string& text) {
-  return text.size() == 42 && text.compare(0, 2, "0x") == 0 &&
-         std::all_of(text.begin() + 2, text.end(),
-                     [](unsigned char c) { return std::isxdigit(c) != 0; });
-}
-
 // A key's money in whole wei; left alone where the key is absent.
 void read_wei(table_reader& t, const std::string& key, const payments_config& p,
               payments::rational& out) {
@@ -33,6 +27,10 @@ void read_wei(table_reader& t, const std::string& key, const payments_config& p,
   if (text.empty()) return;
   const auto money = payments::parse_money(text);
   if (!money) return t.mistake(key, money.error().message);
+  if (p.aggregators.count(money->currency) > 0) {
+    return t.mistake(key, fmt::format("the rate of {} is the chain's: give it in wei, gwei or eth",
+                                      money->currency));
+  }
   const auto wei = payments::price_list({}, p.feed()).in_wei(*money);
   if (!wei) return t.mistake(key, wei.error().message);
   out = payments::rational(payments::floor(*wei));
@@ -43,16 +41,30 @@ result<void> read_rates(const toml::table* table, const std::string& file, payme
   table_reader t(*table, "[payments.rates]", file);
   for (const auto& [key, value] : *table) {
     const std::string currency(key.str());
-    const auto amount = payments::parse_amount(t.number_text(currency, {}));
+    const std::string text = t.number_text(currency, {});
+    const bool on_chain = is_eth_address(text) || text == "dev";
+    const auto amount = payments::parse_amount(on_chain ? "1" : text);
     if (!amount || *amount == 0) {
-      t.mistake(currency, "expected how much of it one ETH buys, such as 2500");
+      t.mistake(currency,
+                "expected how much of it one ETH buys, such as 2500, or the address of an "
+                "aggregator");
       continue;
+    }
+    if (on_chain && out.chain == chain_kind::off) {
+      t.mistake(currency, "an aggregator needs a chain: expected a number with chain = \"off\"");
+    }
+    if (text == "dev" && out.chain != chain_kind::dev) {
+      t.mistake(currency, "only a chain of its own, chain = \"dev\", has an aggregator \"dev\"");
     }
     if (!payments::parse_money("1 " + currency) || lower(currency) != currency ||
         payments::fixed_feed({}).wei_per(currency)) {
       t.mistake(currency, "expected a currency's name in lower case, such as usd");
     }
-    out.rates[currency] = *amount;
+    if (on_chain) {
+      out.aggregators[currency] = text;
+    } else {
+      out.rates[currency] = *amount;
+    }
   }
   return t.finish();
 }
@@ -61,12 +73,13 @@ void read_chain(table_reader& t, payments_config& out) {
   const std::string chain = t.text("chain", "off");
   out.endpoints = t.texts("endpoints");
   out.controller = t.text("controller", {});
+  out.dev_port = static_cast<std::uint16_t>(t.whole("dev_port", out.dev_port, 0, 65'535));
   if (chain == "dev") {
     out.chain = chain_kind::dev;
   } else if (chain == "rpc") {
     out.chain = chain_kind::rpc;
     if (out.endpoints.empty()) t.mistake("endpoints", "must name at least one for chain = \"rpc\"");
-    if (!is_address(out.controller)) {
+    if (!is_eth_address(out.controller)) {
       t.mistake("controller",
                 "expected the address of the Livepeer controller for chain = \"rpc\"");
     }
@@ -93,7 +106,7 @@ result<payments::price_rule> read_rule(const toml::table& table, const std::stri
   }
   r.model = t.text("model", {});
   r.sender = lower(t.text("sender", {}));
-  if (!r.sender.empty() && !is_address(r.sender)) {
+  if (!r.sender.empty() && !is_eth_address(r.sender)) {
     t.mistake("sender", "expected an address: 0x and 40 hexadecimal digits");
   }
   if (const auto money = payments::parse_money(t.number_text("amount", {}))) {
@@ -111,6 +124,19 @@ std::string money_text(const payments::money& m) {
 }
 
 }  // namespace
+
+bool is_eth_address(const std::string& text) {
+  return text.size() == 42 && text.compare(0, 2, "0x") == 0 &&
+         std::all_of(text.begin() + 2, text.end(),
+                     [](unsigned char c) { return std::isxdigit(c) != 0; });
+}
+
+std::shared_ptr<const payments::price_feed> payments_config::feed(
+    const std::shared_ptr<const payments::price_feed>& of_chain) const {
+  auto fixed = std::make_shared<payments::fixed_feed>(rates);
+  if (!of_chain) return fixed;
+  return std::make_shared<payments::joint_feed>(std::move(fixed), of_chain);
+}
 
 const char* to_string(chain_kind chain) {
   switch (chain) {
@@ -150,6 +176,9 @@ result<payments_config> read_payments(const toml::table& table, const std::strin
   if (out.face_value != 0 && out.face_value < out.ticket_ev) {
     t.mistake("face_value", "must not be below ticket_ev");
   }
+  out.rate_every = t.time("rate_every", out.rate_every);
+  out.rate_max_age = t.time("rate_max_age", out.rate_max_age);
+  out.rate_keep = t.time("rate_keep", out.rate_keep);
   out.terms_life = t.time("terms_life", out.terms_life);
   out.suspension = t.time("suspension", out.suspension);
   if (auto ok = t.finish(); !ok) return fail(ok.error());
@@ -173,6 +202,7 @@ result<void> check_currencies(const std::vector<payments::price_rule>& rules,
                               const payments_config& p, const std::string& where) {
   const payments::price_list list({}, p.feed());
   for (const payments::price_rule& r : rules) {
+    if (p.aggregators.count(r.amount.currency) > 0) continue;
     if (const auto wei = list.in_wei(r.amount); !wei) {
       return fail(ec::bad_config,
                   fmt::format("{}: {}: give it in [payments.rates]", where, wei.error().message));
@@ -184,10 +214,12 @@ result<void> check_currencies(const std::vector<payments::price_rule>& rules,
 toml::table to_table(const payments_config& p) {
   toml::table rates;
   for (const auto& [currency, amount] : p.rates) rates.insert(currency, amount.str());
+  for (const auto& [currency, where] : p.aggregators) rates.insert(currency, where);
   toml::array endpoints;
   for (const std::string& e : p.endpoints) endpoints.push_back(e);
   const auto ms = [](milliseconds t) { return std::to_string(t.count()) + "ms"; };
   return toml::table{{"chain", to_string(p.chain)},
+                     {"dev_port", static_cast<std::int64_t>(p.dev_port)},
                      {"endpoints", std::move(endpoints)},
                      {"controller", p.controller},
                      {"poll", ms(p.poll)},
@@ -198,6 +230,9 @@ toml::table to_table(const payments_config& p) {
                      {"keystore", p.keystore.string()},
                      {"passphrase_file", p.passphrase_file.string()},
                      {"rates", std::move(rates)},
+                     {"rate_every", ms(p.rate_every)},
+                     {"rate_max_age", ms(p.rate_max_age)},
+                     {"rate_keep", ms(p.rate_keep)},
                      {"ticket_ev", p.ticket_ev.str()},
                      {"face_value", p.face_value.str()},
                      {"max_float", p.max_float.str()},

@@ -21,6 +21,7 @@ struct payments_config {
 
   bool enabled = false;
   chain_kind chain = chain_kind::off;
+  std::uint16_t dev_port = 0;          ///< of anvil, with chain = "dev"; 0: any, for one process
   std::vector<std::string> endpoints;  ///< JSON-RPC, with chain = "rpc"
   std::string controller;              ///< address of the Livepeer controller, with chain = "rpc"
   milliseconds poll{5'000};            ///< how often the chain is looked at
@@ -47,11 +48,20 @@ struct payments_config {
 
   /// Currency -> units of it that one ETH buys.
   std::map<std::string, payments::rational, std::less<>> rates;
+  /// Currency -> address of Chainlink's aggregator of ETH in it, or "dev": the one of a development
+  /// chain.
+  std::map<std::string, std::string, std::less<>> aggregators;
+  milliseconds rate_every{60'000};        ///< how often aggregators are asked
+  milliseconds rate_max_age{90'000'000};  ///< of what an aggregator says, by its own time
+  milliseconds rate_keep{600'000};        ///< how long a rate holds while no new one can be had
 
-  std::shared_ptr<const payments::price_feed> feed() const {
-    return std::make_shared<payments::fixed_feed>(rates);
-  }
+  /// The fixed rates and, where there is one, the chain's.
+  std::shared_ptr<const payments::price_feed> feed(
+      const std::shared_ptr<const payments::price_feed>& chain = {}) const;
 };
+
+/// Whether it is "0x" and 40 hexadecimal digits.
+bool is_eth_address(const std::string& text);
 
 /// "off", "dev", "rpc"
 const char* to_string(payments_config::chain_kind chain);

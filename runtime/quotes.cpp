@@ -5,7 +5,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "pipelines/description.hpp"
+#include "net/json_body.hpp"
+#include "net/multipart.hpp"
+#include "runtime/request_body.hpp"
 
 namespace lp::runtime {
 
@@ -72,21 +74,74 @@ result<std::optional<payments::money>> max_price_of(const query_values& query,
   return wrong("body", "max_price", "Input should be a number of wei or a text such as \"1 gwei\"");
 }
 
-result<quote_request> read_quote_request(const json::value& body) {
-  const json::object* object = body.if_object();
-  if (object == nullptr) return wrong("body", "pipeline", "Input should be an object");
-  const json::value* pipeline = object->if_contains("pipeline");
-  if (pipeline == nullptr || !pipeline->is_string()) {
+namespace {
+
+result<const pipelines::description*> find_pipeline(const json::value* name) {
+  if (name == nullptr || !name->is_string()) {
     return wrong("body", "pipeline", "Field required: the name of a pipeline");
   }
-  quote_request out;
-  out.pipeline = std::string(pipeline->as_string());
-  if (pipelines::find(out.pipeline) == nullptr) {
-    return wrong("body", "pipeline", fmt::format("There is no pipeline {}", out.pipeline));
+  const std::string text(name->as_string());
+  const pipelines::description* d = pipelines::find(text);
+  if (d == nullptr) return wrong("body", "pipeline", fmt::format("There is no pipeline {}", text));
+  return d;
+}
+
+result<quote_request> read_form(net::request&& r) {
+  const auto parts = net::parse_form_body(r);
+  if (!parts) return fail(parts.error());
+  json::value name;
+  for (const net::form_part& p : *parts) {
+    if (p.name == "pipeline") name = json::value(std::string(p.content(r.body)));
   }
-  const json::value* request = object->if_contains("request");
-  out.request = request == nullptr ? json::value(json::object{}) : *request;
-  return out;
+  const auto d = find_pipeline(&name);
+  if (!d) return fail(d.error());
+  const auto body = read_body(**d, std::move(r));
+  if (!body) return fail(body.error());
+  auto params = check(**d, *body);
+  if (!params) return fail(params.error());
+  return quote_request{*d, std::move(*params)};
+}
+
+// A side of a picture, 0 if it is none.
+std::uint32_t side_of(const json::object& picture, const char* name) {
+  const json::value* v = picture.if_contains(name);
+  const std::int64_t* n = v == nullptr ? nullptr : v->if_int64();
+  return n == nullptr || *n < 1 || *n > INT32_MAX ? 0 : static_cast<std::uint32_t>(*n);
+}
+
+}  // namespace
+
+result<quote_request> read_quote_request(net::request&& r) {
+  if (is_form(r)) return read_form(std::move(r));
+  const auto body = net::parse_json_body(r);
+  if (!body) return fail(body.error());
+  const json::object* object = body->if_object();
+  const auto d = find_pipeline(object == nullptr ? nullptr : object->if_contains("pipeline"));
+  if (!d) return fail(d.error());
+  const json::value* given = object->if_contains("request");
+  json::value request = given == nullptr ? json::value(json::object{}) : *given;
+  json::object* fields = request.if_object();
+  for (const pipelines::parameter& p : (*d)->parameters) {
+    if (p.type != pipelines::parameter::kind::file || fields == nullptr) continue;
+    const json::value* told = fields->if_contains(p.name);
+    if (told == nullptr || told->is_null() || !p.file.picture) {
+      fields->erase(p.name);
+      continue;
+    }
+    const json::object* size = told->if_object();
+    const std::uint32_t width = size == nullptr ? 0 : side_of(*size, "width");
+    const std::uint32_t height = size == nullptr ? 0 : side_of(*size, "height");
+    if (width == 0 || height == 0) {
+      return wrong("body", p.name.c_str(),
+                   "Input should be {\"width\": W, \"height\": H}, in pixels");
+    }
+    // Of a picture that is only told of, its price depends on the size alone.
+    (*fields)[p.name] =
+        json::object{{"format", "image/png"}, {"width", width}, {"height", height}, {"bytes", 1}};
+  }
+  auto params = pipelines::validate_without_files(**d, request);
+  if (!params) return fail(params.error());
+  return quote_request{*d, std::move(*params)};
 }
 
 json::object make_quotes(const std::string& pipeline, const std::vector<actors::quote>& quotes) {

@@ -10,22 +10,26 @@
 #include <boost/json/object.hpp>
 
 #include "actors/payment_messages.hpp"
+#include "net/http_message.hpp"
+#include "pipelines/description.hpp"
 
 namespace lp::runtime {
 
 using query_values = std::map<std::string, std::string, std::less<>>;
 
-/// The most that a job may cost, if the client set a limit: `max_price` in the query or in a JSON
-/// body, as wei or "0.02 usd". ec::invalid_parameters names it.
+/// The most that a job may cost, if the client set a limit: `max_price` in the query or in the
+/// body, JSON or a form, as wei or "0.02 usd". ec::invalid_parameters names it.
 result<std::optional<payments::money>> max_price_of(const query_values& query,
                                                     const boost::json::value& body);
 
-/// What POST /quote is asked about: {"pipeline": NAME, "request": {...}}.
+/// What POST /quote is asked about, checked: {"pipeline": NAME, "request": {...}}, where pictures
+/// are {"width": W, "height": H}; or the pipeline's form with a field "pipeline".
 struct quote_request {
-  std::string pipeline;
-  boost::json::value request;
+  const pipelines::description* pipeline = nullptr;
+  boost::json::object params;
 };
-result<quote_request> read_quote_request(const boost::json::value& body);
+/// ec::invalid_parameters as the pipeline's own route; otherwise as read_body().
+result<quote_request> read_quote_request(net::request&& r);
 
 /// The answer to POST /quote.
 boost::json::object make_quotes(const std::string& pipeline,

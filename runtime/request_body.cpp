@@ -16,22 +16,17 @@ namespace {
 using pipelines::encoding;
 using pipelines::parameter;
 
-bool is_form(const net::request& r) {
-  constexpr std::string_view type = "multipart/";
-  std::string start(r.header_value("Content-Type").substr(0, type.size()));
-  std::transform(start.begin(), start.end(), start.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return start == type;
-}
-
 result<request_body> read_form(const pipelines::description& d, net::request&& r) {
   const auto parts = net::parse_form_body(r);
   if (!parts) return fail(parts.error());
   const shared_bytes body = share(std::move(r.body));
   request_body out;
+  std::string_view max_price;
   std::vector<std::pair<std::string, std::string_view>> fields;
   for (const net::form_part& part : *parts) {
     const parameter* p = d.find(part.name);
+    // Of the job, whatever the pipeline.
+    if (p == nullptr && part.name == "max_price") max_price = part.content(*body);
     if (p == nullptr) continue;
     if (p->type != parameter::kind::file) {
       fields.emplace_back(part.name, part.content(*body));
@@ -46,11 +41,21 @@ result<request_body> read_form(const pipelines::description& d, net::request&& r
     }
     out.files.push_back({part.name, part.mime, body, part.offset, part.size});
   }
-  out.params = pipelines::form_values(d, fields);
+  boost::json::object params = pipelines::form_values(d, fields);
+  if (!max_price.empty()) params["max_price"] = std::string(max_price);
+  out.params = std::move(params);
   return out;
 }
 
 }  // namespace
+
+bool is_form(const net::request& r) {
+  constexpr std::string_view type = "multipart/";
+  std::string start(r.header_value("Content-Type").substr(0, type.size()));
+  std::transform(start.begin(), start.end(), start.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return start == type;
+}
 
 result<request_body> read_body(const pipelines::description& d, net::request&& r) {
   const bool form = d.body == encoding::either ? is_form(r) : d.body == encoding::multipart;

@@ -17,9 +17,12 @@ struct request_body {
   std::vector<actors::input_file> files;  ///< spans of the body, which they keep alive
 };
 
+/// Whether the body is a form, by its type.
+bool is_form(const net::request& r);
+
 /// Reads a body of the kind that the pipeline takes. Of a form's parts those count that the
-/// pipeline has parameters for; one file a parameter. ec::unsupported_media for another kind of
-/// body, ec::bad_request for a malformed one.
+/// pipeline has parameters for, and `max_price`; one file a parameter. ec::unsupported_media for
+/// another kind of body, ec::bad_request for a malformed one.
 result<request_body> read_body(const pipelines::description& d, net::request&& r);
 
 /// pipelines::validate() of all of it.

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "payments/chain/abi.hpp"
 #include "payments/chain/artifact.hpp"
 #include "payments/keccak.hpp"
 
@@ -21,6 +22,14 @@ gas_policy dev_policy() {
   p.max_gas = 25'000'000;
   p.poll_interval = milliseconds(2);
   return p;
+}
+
+// Where the controller says that the price feed is, and thereby that everything is ready.
+constexpr const char* feed_name = "DevPriceFeed";
+
+private_key owner_key() {
+  const hash32 secret = keccak256("lp-runtime: owner of a development chain's contracts");
+  return std::move(*private_key::from_bytes(secret.view()));
 }
 
 // The two contracts here that are not Livepeer's are a few instructions each, written out.
@@ -62,6 +71,7 @@ std::string creating(std::string_view runtime) {
 dev_contracts::dev_contracts(std::shared_ptr<eth_client> chain, std::uint64_t chain_id)
     : chain_(std::move(chain)),
       chain_id_(chain_id),
+      owner_key_(owner_key()),
       owner_(chain_, owner_key_, chain_id, dev_policy()) {}
 
 result<std::unique_ptr<dev_contracts>> dev_contracts::deploy(std::shared_ptr<eth_client> chain,
@@ -75,6 +85,33 @@ result<std::unique_ptr<dev_contracts>> dev_contracts::deploy(std::shared_ptr<eth
   }
   if (auto done = out->deploy_all(options, deadline); !done) return fail(done.error());
   if (auto done = out->configure(options, deadline); !done) return fail(done.error());
+  if (auto done = out->announce(feed_name, out->feed_, deadline); !done) return fail(done.error());
+  return out;
+}
+
+result<std::unique_ptr<dev_contracts>> dev_contracts::find(std::shared_ptr<eth_client> chain,
+                                                           time_point deadline) {
+  const auto id = chain->chain_id(deadline);
+  if (!id) return fail(id.error());
+  std::unique_ptr<dev_contracts> out(new dev_contracts(chain, *id));
+  const address controller = created_address(out->owner_.address(), 0);
+  const auto code = chain->code(controller, deadline);
+  if (!code) return fail(code.error());
+  if (code->empty()) return fail(ec::not_found, "the chain has no contracts");
+  const contract c(chain, controller);
+  const std::pair<const char*, address*> names[] = {{"LivepeerToken", &out->token_},
+                                                    {feed_name, &out->feed_}};
+  for (const auto& [name, into] : names) {
+    const auto found = c.view("getContract(bytes32)", {keccak256(name)}, deadline);
+    if (!found) return fail(found.error());
+    const auto where = abi::reader(*found, name).account(0);
+    if (!where) return fail(where.error());
+    if (where->is_zero()) return fail(ec::not_found, "the contracts are not ready yet");
+    *into = *where;
+  }
+  const auto known = find_protocol(chain, controller, deadline);
+  if (!known) return fail(known.error());
+  out->addresses_ = *known;
   return out;
 }
 
@@ -241,8 +278,11 @@ result<bool> dev_contracts::initialize_round(time_point deadline) {
   if (!state) return fail(state.error());
   if (state->initialized) return false;
   auto done = run(owner_, addresses_.rounds_manager, "initializeRound()", {}, deadline);
-  if (!done) return fail(done.error());
-  return true;
+  if (done) return true;
+  // Another process may have been quicker.
+  const auto now = rounds_manager(chain_, addresses_.rounds_manager).state(deadline);
+  if (now && now->initialized) return false;
+  return fail(done.error());
 }
 
 result<void> dev_contracts::next_round(time_point deadline) {

@@ -29,6 +29,11 @@ class dev_contracts {
                                                        const dev_contracts_options& options,
                                                        time_point deadline);
 
+  /// Those that were deployed on this chain before, by any process: their owner's key is the same
+  /// everywhere, and no secret. ec::not_found unless all of them are there and ready.
+  static result<std::unique_ptr<dev_contracts>> find(std::shared_ptr<eth_client> chain,
+                                                     time_point deadline);
+
   const protocol_addresses& addresses() const { return addresses_; }
   /// A Chainlink aggregator of ETH in USD, or what passes for one.
   const address& feed() const { return feed_; }
@@ -62,7 +67,7 @@ class dev_contracts {
 
   std::shared_ptr<eth_client> chain_;
   std::uint64_t chain_id_;
-  private_key owner_key_ = private_key::generate();
+  private_key owner_key_;
   wallet owner_;
   protocol_addresses addresses_;
   address token_, feed_;

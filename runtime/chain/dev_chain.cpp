@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/chain/dev_chain.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <future>
 
@@ -59,20 +60,71 @@ result<std::unique_ptr<dev_chain>> dev_chain::start(const dev_chain_options& opt
     if (!found) return fail(found.error());
     out->options_.tools = *found;
   }
-  if (auto launched = out->launch(deadline); !launched) return fail(launched.error());
-  payments::dev_contracts_options contracts;
-  contracts.artifacts = out->options_.tools / "contracts";
-  contracts.round_length = options.round_length;
-  contracts.usd_per_eth = options.usd_per_eth;
-  auto deployed = payments::dev_contracts::deploy(out->client_, contracts, deadline);
-  if (!deployed) return fail(deployed.error());
-  out->protocol_ = std::move(*deployed);
+  if (auto opened = out->open(deadline); !opened) return fail(opened.error());
+  if (!out->owner()) return out;
   if (options.block_time.count() > 0) {
     auto set = out->mine_every(options.block_time, deadline);
     if (!set) return fail(set.error());
   }
   if (options.keep_rounds) out->keeper_ = std::thread([raw = out.get()] { raw->keep_rounds(); });
   return out;
+}
+
+result<void> dev_chain::open(time_point deadline) {
+  for (;;) {
+    if (options_.shared) {
+      const auto joined = join(deadline);
+      if (!joined) return fail(joined.error());
+      if (*joined) return {};
+    }
+    const auto launched = launch(deadline);
+    if (launched) break;
+    // Of two that start at once, one finds the port taken.
+    node_.reset();
+    const bool again = options_.shared && clock::now() < deadline;
+    if (!again || launched.error().code != ec::unavailable) return launched;
+  }
+  if (auto kept = payments::dev_contracts::find(client_, deadline)) {
+    protocol_ = std::move(*kept);
+    return {};
+  }
+  payments::dev_contracts_options contracts;
+  contracts.artifacts = options_.tools / "contracts";
+  contracts.round_length = options_.round_length;
+  contracts.usd_per_eth = options_.usd_per_eth;
+  auto deployed = payments::dev_contracts::deploy(client_, contracts, deadline);
+  if (!deployed) return fail(deployed.error());
+  protocol_ = std::move(*deployed);
+  return {};
+}
+
+// False if nobody listens there.
+result<bool> dev_chain::join(time_point deadline) {
+  use(options_.port);
+  const auto id = client_->chain_id(std::min(deadline, clock::now() + seconds(2)));
+  if (!id) return false;
+  chain_id_ = *id;
+  for (;;) {
+    auto found = payments::dev_contracts::find(client_, deadline);
+    if (found) {
+      protocol_ = std::move(*found);
+      return true;
+    }
+    if (clock::now() >= deadline) {
+      return fail(ec::unavailable,
+                  fmt::format("{}: {}", url_, static_cast<const error&>(found.error()).message));
+    }
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+}
+
+void dev_chain::use(std::uint16_t port) {
+  options_.port = port;
+  url_ = fmt::format("http://127.0.0.1:{}", port);
+  if (client_) return;
+  payments::rpc_options rpc;
+  rpc.endpoints = {url_};
+  client_ = std::make_shared<payments::eth_client>(connect_rpc(rpc));
 }
 
 result<void> dev_chain::launch(time_point deadline) {
@@ -83,28 +135,30 @@ result<void> dev_chain::launch(time_point deadline) {
   if (!options_.state.empty()) {
     command.insert(command.end(), {"--state", options_.state.string()});
   }
-  const auto listening = std::make_shared<std::promise<std::uint16_t>>();
-  auto port = listening->get_future();
-  auto started = child_process::start(
-      std::move(command),
-      [listening, told = std::make_shared<bool>(false)](const std::string& line) {
-        const std::uint16_t at = *told ? 0 : port_in(line);
-        if (at == 0) return;
-        *told = true;
-        listening->set_value(at);
-      });
+  struct news {
+    std::promise<std::uint16_t> port;
+    bool told = false;
+    std::string trouble;
+  };
+  const auto heard = std::make_shared<news>();
+  auto port = heard->port.get_future();
+  auto started = child_process::start(std::move(command), [heard](const std::string& line) {
+    if (line.starts_with("Error")) heard->trouble = line;
+    const std::uint16_t at = heard->told ? 0 : port_in(line);
+    if (at == 0) return;
+    heard->told = true;
+    heard->port.set_value(at);
+  });
   if (!started) return fail(started.error());
   node_ = std::move(*started);
-  if (port.wait_for(remaining(deadline)) != std::future_status::ready) {
-    return fail(ec::deadline_exceeded, "anvil did not start in time");
+  while (port.wait_for(milliseconds(20)) != std::future_status::ready) {
+    if (clock::now() >= deadline) return fail(ec::deadline_exceeded, "anvil did not start in time");
+    if (node_->running()) continue;
+    node_->stop(deadline);  // nobody writes to `heard` from here on
+    if (heard->told) break;
+    return fail(ec::unavailable, fmt::format("anvil ended at once: {}", heard->trouble));
   }
-  options_.port = port.get();
-  url_ = fmt::format("http://127.0.0.1:{}", options_.port);
-  if (!client_) {
-    payments::rpc_options rpc;
-    rpc.endpoints = {url_};
-    client_ = std::make_shared<payments::eth_client>(connect_rpc(rpc));
-  }
+  use(port.get());
   const auto id = client_->chain_id(deadline);
   if (!id) return fail(id.error());
   chain_id_ = *id;
@@ -113,6 +167,13 @@ result<void> dev_chain::launch(time_point deadline) {
 
 result<void> dev_chain::add_orchestrator(const payments::private_key& key,
                                          const std::string& service_uri, time_point deadline) {
+  const payments::bonding_manager bonds(client_, contracts().bonding_manager);
+  const auto registered = bonds.is_registered(key.address(), deadline);
+  if (!registered) return fail(registered.error());
+  const auto active = bonds.is_active(key.address(), deadline);
+  if (!active) return fail(active.error());
+  if (*active) return {};
+  if (*registered) return protocol_->next_round(deadline);
   if (auto done = protocol_->give_ether(key.address(), purse, deadline); !done) return done;
   auto done = protocol_->register_orchestrator(key, service_uri, deadline);
   if (!done) return done;
@@ -148,6 +209,7 @@ void dev_chain::keep_rounds() {
 }
 
 result<void> dev_chain::restart(bool crash, time_point deadline) {
+  if (!node_) return fail(ec::bad_config, "the chain belongs to another process");
   if (crash) node_->kill();
   node_->stop(deadline);
   return launch(deadline);

@@ -29,6 +29,9 @@ struct dev_chain_options {
   /// their parameters have expired: it should be a good deal longer than those live.
   std::uint64_t round_length = 50;
   std::uint64_t usd_per_eth = 3000;
+  /// If a development chain listens on `port` already, then that one is used, which ends when its
+  /// owner does. It may be one whose contracts are still on their way.
+  bool shared = false;
   bool free_gas = false;  ///< the base fee is 0: whoever offers no tip pays nothing
 };
 
@@ -40,7 +43,8 @@ result<std::filesystem::path> find_chain_tools();
 /// Amounts are wei. Safe from any thread.
 class dev_chain {
  public:
-  /// Starts anvil and deploys the contracts, a matter of about two seconds.
+  /// Starts anvil and deploys the contracts, a matter of about two seconds, unless its state has
+  /// them.
   static result<std::unique_ptr<dev_chain>> start(const dev_chain_options& options,
                                                   time_point deadline);
   ~dev_chain();
@@ -56,8 +60,11 @@ class dev_chain {
   std::shared_ptr<payments::eth_client> client() const { return client_; }
   payments::dev_contracts& protocol() { return *protocol_; }
 
+  /// Whether this object started the chain.
+  bool owner() const { return node_ != nullptr; }
+
   /// Gives the account 1000 ether and makes it an orchestrator that can be paid at once: a new
-  /// round is begun for it.
+  /// round is begun for it. Nothing happens to one that is.
   result<void> add_orchestrator(const payments::private_key& key, const std::string& service_uri,
                                 time_point deadline);
   /// Gives the account 1000 ether and funds a sender's deposit and reserve from it.
@@ -74,7 +81,10 @@ class dev_chain {
  private:
   explicit dev_chain(dev_chain_options options) : options_(std::move(options)) {}
 
+  result<void> open(time_point deadline);
+  result<bool> join(time_point deadline);
   result<void> launch(time_point deadline);
+  void use(std::uint16_t port);
   void keep_rounds();
 
   dev_chain_options options_;

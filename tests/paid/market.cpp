@@ -91,7 +91,9 @@ buyer::buyer(const std::filesystem::path& folder, actors::purse_options options)
   wallet = std::make_unique<actors::purse>(
       std::move(options), payments::private_key::generate(), caps, *money,
       [this]() -> result<actors::own_chain_state> {
-        return actors::own_chain_state{payments::offchain_view(now_ms / 1000), funds};
+        actors::own_chain_state s{payments::offchain_view(now_ms / 1000), funds};
+        s.view.l1_block += blocks_ahead;
+        return s;
       });
 }
 

@@ -65,6 +65,7 @@ struct buyer {
   payments::account account(const seller& at);
 
   std::int64_t now_ms = 1'800'000'000'000;
+  std::uint64_t blocks_ahead = 0;  ///< of what the time says
   std::optional<payments::sender_funds> funds;
   std::shared_ptr<payments::price_book> caps;
   std::unique_ptr<actors::purse> wallet;

@@ -69,6 +69,15 @@ std::size_t audited(const scratch_folder& folder, const std::string& node) {
   return report ? report->tickets : 0;
 }
 
+std::vector<payments::event_line> history(const scratch_folder& folder, const std::string& node) {
+  payments::ledger_options options;
+  options.file = folder.path() / node / "ledger.sqlite";
+  options.read_only = true;
+  const auto opened = payments::ledger::open(std::move(options));
+  if (!opened) throw std::runtime_error(render(opened.error()));
+  return (*opened)->history(0, 10'000).value();
+}
+
 TEST(paid_cluster, jobs_are_paid_for_and_both_ledgers_agree) {
   const scratch_folder folder;
   test_cluster cluster(paid_cluster(folder, "0.001 usd", "0.001 usd"));
@@ -96,6 +105,45 @@ TEST(paid_cluster, a_failed_job_costs_nothing) {
            total(folder, "gateway") == total(folder, "orch-1") + total(folder, "orch-2");
   }));
   EXPECT_GE(total(folder, "gateway"), payments::rational(400'000'000'000));
+}
+
+TEST(paid_cluster, a_client_that_leaves_pays_for_what_was_done) {
+  const scratch_folder folder;
+  test_cluster cluster(paid_cluster(folder, "1 gwei", "1 gwei"));
+  const auto client = cluster.client();
+  const auto spent = [&](const std::string& node, payments::side of) {
+    payments::rational sum;
+    for (const payments::event_line& line : history(folder, node)) {
+      const bool mine = line.what.kind == payments::event_kind::debit && line.what.account.of == of;
+      if (mine) sum += line.what.amount;
+    }
+    return sum;
+  };
+  const auto running = [&] {
+    int jobs = 0;
+    for (const auto& o : client.orchestrators()) jobs += o.at("running").to_number<int>();
+    return jobs;
+  };
+  {
+    // 1000 gwei for a minute's work.
+    const std::string body = R"({"delay_ms": 60000, "steps": 1000})";
+    auto leaving = client.connect();
+    const auto gone = leaving.post_json("/noop", body, clock::now() + seconds(2));
+    EXPECT_FALSE(gone) << "it takes a minute";
+    EXPECT_EQ(running(), 1);
+  }
+  ASSERT_TRUE(eventually([&] { return running() == 0; }));
+  const auto earned = [&] {
+    return spent("orch-1", payments::side::incoming) + spent("orch-2", payments::side::incoming);
+  };
+  ASSERT_TRUE(eventually([&] { return earned() > 0; }));
+  EXPECT_LT(earned(), payments::rational(900'000'000'000)) << "not for what was not done";
+  EXPECT_TRUE(eventually([&] { return spent("gateway", payments::side::outgoing) == earned(); }))
+      << "both sides count the same";
+  EXPECT_TRUE(eventually([&] {
+    return total(folder, "gateway") == total(folder, "orch-1") + total(folder, "orch-2");
+  }));
+  EXPECT_GT(total(folder, "gateway"), payments::rational(100'000'000'000)) << "the rest is back";
 }
 
 TEST(paid_cluster, quotes_before_it_runs_anything) {
@@ -142,6 +190,14 @@ TEST(paid_cluster, goes_to_whoever_is_within_the_price) {
   EXPECT_EQ(client.post("/noop", R"({"max_price": "much"})").status, 422U);
   EXPECT_EQ(client.post("/noop", R"({"max_price": -1})").status, 422U);
   EXPECT_EQ(client.post("/noop", R"({"max_price": 4e11})").status, 200U);
+  for (const auto& [limit, status] :
+       {std::pair{"400 gwei", 200U}, {"399 gwei", 402U}, {"x", 422U}}) {
+    net::form_writer form;
+    form.add("data", "x");
+    form.add("max_price", limit);
+    const auto answer = client.post_form("/noop", std::move(form));
+    EXPECT_EQ(answer.status, status) << answer.text;
+  }
 }
 
 TEST(paid_cluster, takes_new_prices_without_a_restart) {

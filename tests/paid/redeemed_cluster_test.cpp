@@ -2,13 +2,18 @@
 // Jobs of a whole cluster, paid with tickets whose winners become ether: Livepeer's contracts on a
 // chain of the test's own, whose blocks the test makes.
 #include <array>
+#include <csignal>
 #include <cstdio>
+#include <set>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <boost/json/parse.hpp>
 
+#include "payments/chain/abi.hpp"
 #include "payments/chain/ticket_broker.hpp"
+#include "payments/chain/wallet.hpp"
 #include "runtime/node_money.hpp"
 #include "tests/chain/fixture.hpp"
 #include "tests/cluster.hpp"
@@ -24,8 +29,11 @@ using payments::test::get;
 using payments::test::soon;
 
 // A job costs four tickets of which every fourth wins; redeeming one costs a fifth of what it
-// brings.
-std::string redeemed_cluster(const scratch_folder& folder, const runtime::dev_chain& chain) {
+// brings. The second orchestrator's price is in USD, 3000 of which the chain takes for an ETH.
+std::string redeemed_cluster(const scratch_folder& folder, const runtime::dev_chain& chain,
+                             const std::string& orchestrators = R"(["orch-1", "orch-2"])",
+                             std::uint16_t first_port = 0) {
+  const auto port = [&](int n) { return first_port == 0 ? 0 : first_port + n; };
   return fmt::format(R"(
 log = "warn"
 [cluster]
@@ -41,18 +49,22 @@ face_value = "0.002 eth"
 max_ticket_ev = "0.001 eth"
 max_total_ev = "1 eth"
 max_exposure = "1 eth"
+rate_every = "50ms"
+rate_keep = "1s"
+[payments.rates]
+usd = "{}"
 [[gateway]]
 name = "gateway"
 http = "127.0.0.1:0"
-orchestrators = ["orch-1", "orch-2"]
+orchestrators = {}
 [[orchestrator]]
 name = "orch-1"
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{}"
 price_per_unit = "0.002 eth"
 [[orchestrator]]
 name = "orch-2"
-listen = "127.0.0.1:0"
-price_per_unit = "0.002 eth"
+listen = "127.0.0.1:{}"
+price_per_unit = "6 usd"
 [[worker]]
 name = "worker-1"
 orchestrator = "orch-1"
@@ -62,24 +74,35 @@ name = "worker-2"
 orchestrator = "orch-2"
 slots = 4
 )",
-                     chain.url(), to_text(chain.contracts().controller), folder.path().string());
+                     chain.url(), to_text(chain.contracts().controller), folder.path().string(),
+                     to_text(chain.price_feed()), orchestrators, port(0), port(1));
 }
 
 std::string ledger_file(const scratch_folder& folder, const std::string& node) {
   return (folder.path() / node / "ledger.sqlite").string();
 }
 
-// What lp-wallet answers beside the running node.
-boost::json::value ask_wallet(const std::string& ledger, const std::string& command) {
-  const std::string line = LP_BINARY_DIR "/bin/lp-wallet --json --ledger " + ledger + " " + command;
-  FILE* pipe = ::popen(line.c_str(), "r");
-  std::string said;
+struct said {
+  int status = 0;
+  std::string text;  ///< standard output and error
+};
+
+said run_wallet(const std::string& arguments) {
+  said out;
+  FILE* pipe = ::popen((LP_BINARY_DIR "/bin/lp-wallet " + arguments + " 2>&1").c_str(), "r");
   std::array<char, 4096> buffer{};
   while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
-    said.append(buffer.data(), n);
+    out.text.append(buffer.data(), n);
   }
-  EXPECT_EQ(::pclose(pipe), 0) << line << "\n" << said;
-  return boost::json::parse(said);
+  out.status = ::pclose(pipe);
+  return out;
+}
+
+// What lp-wallet answers beside the running node.
+boost::json::value ask_wallet(const std::string& ledger, const std::string& command) {
+  const said answer = run_wallet("--json --ledger " + ledger + " " + command);
+  EXPECT_EQ(answer.status, 0) << command << "\n" << answer.text;
+  return boost::json::parse(answer.text);
 }
 
 std::vector<payments::winning_ticket> winners(const scratch_folder& folder,
@@ -103,15 +126,19 @@ class redeemed_cluster_test : public ::testing::Test {
   void SetUp() override {
     LP_NEEDS_CHAIN();
     runtime::dev_chain_options options;
-    options.round_length = 1000;
+    options.round_length = 200;
+    options.keep_rounds = true;
     auto started = runtime::dev_chain::start(options, soon());
     ASSERT_TRUE(started) << render(started.error());
     chain = std::move(*started);
     const auto config = get(runtime::parse_config(redeemed_cluster(folder, *chain), "f", "/"));
-    for (const char* node : {"orch-1", "orch-2"}) {
+    ports = free_ports(2);
+    for (int i = 0; i < 2; ++i) {
+      const std::string node = "orch-" + std::to_string(i + 1);
       const auto key = get(runtime::open_key(config.payments, node));
       accounts[node] = key.address();
-      get(chain->add_orchestrator(key, "https://127.0.0.1:8935", soon()));
+      const std::string uri = "https://127.0.0.1:" + std::to_string(ports + i);
+      get(chain->add_orchestrator(key, uri, soon()));
     }
     const auto key = get(runtime::open_key(config.payments, "gateway"));
     accounts["gateway"] = key.address();
@@ -132,8 +159,11 @@ class redeemed_cluster_test : public ::testing::Test {
     return get(
         bonds.number("pendingFees(address,uint256)", {accounts.at(node), u256(round)}, soon()));
   }
+  std::string account(const std::string& node) const { return to_text(accounts.at(node)); }
+
   scratch_folder folder;
   std::unique_ptr<runtime::dev_chain> chain;
+  std::uint16_t ports = 0;
   std::map<std::string, payments::address> accounts;
 };
 
@@ -150,6 +180,15 @@ TEST_F(redeemed_cluster_test, jobs_become_ether_also_when_an_orchestrator_restar
     if (winners(folder, "orch-1").size() > 1 && winners(folder, "orch-2").size() > 1) break;
   }
   EXPECT_EQ(spent(), 0) << "nothing may be redeemed while more tickets can come";
+  const said refused = run_wallet(
+      fmt::format("redeem --ledger {} --keystore {}/keys/orch-1 --passphrase-file {}/passphrase "
+                  "--rpc {} --controller {}",
+                  ledger_file(folder, "orch-1"), folder.path().string(), folder.path().string(),
+                  chain->url(), to_text(chain->contracts().controller)));
+  EXPECT_NE(refused.status, 0);
+  EXPECT_NE(refused.text.find(fmt::format("process {} (", ::getpid())), std::string::npos)
+      << refused.text;
+  EXPECT_NE(refused.text.find("redeems by itself"), std::string::npos) << refused.text;
 
   cluster->kill("orch-1");
   get(chain->protocol().mine(41, soon()));
@@ -179,6 +218,139 @@ TEST_F(redeemed_cluster_test, jobs_become_ether_also_when_an_orchestrator_restar
     const auto listed = ask_wallet(ledger_file(folder, node), "tickets list --state mined");
     EXPECT_EQ(listed.at("tickets").as_array().size(), mined);
   }
+}
+
+TEST_F(redeemed_cluster_test, prices_follow_the_chains_rate_and_stop_where_it_is_out_of_order) {
+  test_cluster cluster(redeemed_cluster(folder, *chain));
+  const auto client = cluster.client();
+  const auto quoted = [&]() -> boost::json::object {
+    const auto answer = client.post("/quote", R"({"pipeline": "noop"})");
+    for (const auto& q : answer.body.at("quotes").as_array()) {
+      if (q.at("orchestrator").as_string() == "orch-2") return q.as_object();
+    }
+    return {};
+  };
+  EXPECT_EQ(quoted().at("price").as_string(), "2000000000000000");
+  get(chain->protocol().set_usd_per_eth(6000, soon()));
+  const auto announced = [&] {
+    client.post("/noop", "{}");  // its end is announced, with the price of then
+    return client.orchestrators().at(1).at("models").at(0).at("price_per_unit").as_string();
+  };
+  EXPECT_TRUE(eventually([&] { return announced() == "1000000000000000"; }));
+  // A client's own limit is in USD, too: 2.9 of them are not enough for the one whose price was in
+  // ETH, or for the terms that the other gave before.
+  EXPECT_EQ(client.post("/noop?max_price=2.9%20usd", "{}").status, 402U);
+
+  get(chain->protocol().set_usd_per_eth(0, soon()));
+  answer last;
+  EXPECT_TRUE(eventually([&] {
+    last = client.post("/noop?max_price=100%20usd", "{}");
+    return last.status != 200U;
+  }));
+  EXPECT_NE(last.text.find("the price is not positive"), std::string::npos) << last.text;
+}
+
+TEST_F(redeemed_cluster_test, orchestrators_are_found_by_their_addresses) {
+  const std::string both = fmt::format(R"(["{}", "{}"])", account("orch-1"), account("orch-2"));
+  test_cluster cluster(redeemed_cluster(folder, *chain, both, ports));
+  const auto client = cluster.client();
+  std::set<std::string> seen;
+  for (int i = 0; i < 4; ++i) {
+    const auto answer = client.post("/noop", "{}");
+    ASSERT_EQ(answer.status, 200U) << answer.text;
+    seen.insert(answer.route().at(1));
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"orch-1", "orch-2"}));
+}
+
+TEST_F(redeemed_cluster_test, whoever_answers_in_anothers_place_gets_no_job) {
+  // Somebody whose entry in the registry points to the first orchestrator.
+  const auto liar = payments::private_key::generate();
+  get(chain->add_orchestrator(liar, "https://127.0.0.1:" + std::to_string(ports), soon()));
+  const std::string entries =
+      fmt::format(R"(["{}", "{}"])", to_text(liar.address()), account("orch-2"));
+  test_cluster cluster(redeemed_cluster(folder, *chain, entries, ports));
+  const auto client = cluster.client();
+  for (int i = 0; i < 4; ++i) {
+    const auto answer = client.post("/noop", "{}");
+    ASSERT_EQ(answer.status, 200U) << answer.text;
+    EXPECT_EQ(answer.route().at(1), "orch-2");
+  }
+  cluster->kill("orch-2");
+  ASSERT_TRUE(eventually([&] { return client.orchestrators().size() == 1; }));
+  const auto refused = client.post("/noop", "{}");
+  EXPECT_EQ(refused.status, 402U) << refused.text;
+  EXPECT_NE(refused.text.find("signs as " + account("orch-1")), std::string::npos) << refused.text;
+}
+
+TEST_F(redeemed_cluster_test, an_orchestrator_that_says_nothing_of_itself_is_found_once_it_does) {
+  const auto config = get(runtime::parse_config(redeemed_cluster(folder, *chain), "f", "/"));
+  const auto key = get(runtime::open_key(config.payments, "orch-1"));
+  const auto say = [&](const std::string& uri) {
+    payments::wallet own(chain->client(), key, chain->chain_id(), {});
+    const payments::contract registry(chain->client(), chain->contracts().service_registry);
+    get(own.execute(registry.call("setServiceURI(string)", {payments::abi::value::of_bytes(uri)}),
+                    soon()));
+  };
+  const std::string nonsense(1'000, ':');
+  say(nonsense);
+  test_cluster cluster(
+      redeemed_cluster(folder, *chain, fmt::format(R"(["{}"])", account("orch-1")), ports));
+  const gateway_client client(cluster->find("gateway")->where().port);
+  EXPECT_EQ(client.post("/noop", "{}").status, 503U);
+  say("https://127.0.0.1:" + std::to_string(ports));
+  ASSERT_TRUE(client.wait_ready(1));
+  EXPECT_EQ(client.post("/noop", "{}").status, 200U);
+}
+
+// Every node a process, and the chain one of them started.
+TEST(dev_cluster_of_processes, shares_a_chain_and_redeems_there) {
+  LP_NEEDS_CHAIN();
+  const scratch_folder folder;
+  const std::uint16_t port = free_ports(3);
+  process_cluster cluster(fmt::format(R"(
+log = "warn"
+[cluster]
+id = "test"
+[payments]
+chain = "dev"
+dev_port = {}
+data = "{}"
+ticket_ev = "100 gwei"
+face_value = "300 gwei"
+[payments.rates]
+usd = "dev"
+[[gateway]]
+name = "gateway"
+http = "127.0.0.1:{}"
+orchestrators = ["orch"]
+[[orchestrator]]
+name = "orch"
+listen = "127.0.0.1:{}"
+price_per_unit = "0.001 usd"
+[[worker]]
+name = "worker"
+orchestrator = "orch"
+)",
+                                      port, folder.path().string(), port + 1, port + 2));
+  for (const char* node : {"gateway", "orch", "worker"}) cluster.start(node);
+  const gateway_client client(port + 1);
+  ASSERT_TRUE(client.wait_ready(1));
+  ASSERT_TRUE(eventually([&] {
+    client.post("/noop", "{}");
+    return !winners(folder, "orch").empty();
+  }));
+  // An orchestrator that was away finds the chain again and redeems what it had won.
+  cluster.signal("orch", SIGTERM);
+  ASSERT_EQ(cluster.wait("orch"), 0);
+  cluster.start("orch");
+  EXPECT_TRUE(eventually([&] { return all_paid(folder, "orch"); }));
+  EXPECT_EQ(client.post("/noop", "{}").status, 200U);
+  for (const char* node : {"worker", "gateway", "orch"}) {
+    cluster.signal(node, SIGTERM);
+    EXPECT_EQ(cluster.wait(node), 0) << node;
+  }
+  EXPECT_TRUE(ask_wallet(ledger_file(folder, "orch"), "audit --signatures").at("ok").as_bool());
 }
 
 }  // namespace

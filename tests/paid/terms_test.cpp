@@ -2,6 +2,7 @@
 // Terms: who signs them, how long they hold, what gateways make of them.
 #include <gtest/gtest.h>
 
+#include "payments/sqlite.hpp"
 #include "tests/paid/market.hpp"
 
 namespace lp::testing {
@@ -92,6 +93,44 @@ TEST_F(terms, bind_the_connection_to_one_address) {
   gateway.wallet->peer_down("orch", gateway.now_ms);
   const auto again = ask();
   EXPECT_TRUE(take(again, *impostor.terms(again)));
+}
+
+TEST_F(terms, of_whoever_was_found_by_its_address_are_signed_by_that_address) {
+  const scratch_folder elsewhere;
+  actors::purse_options options;
+  options.expected = [this](const std::string&) { return other.desk->address(); };
+  buyer careful(elsewhere.path(), std::move(options));
+  const auto refused = careful.get_terms(orch);
+  EXPECT_TRUE(contains(says(refused), "signs as " + to_text(orch.desk->address())))
+      << says(refused);
+  EXPECT_EQ(refused.error().code, ec::unauthorized);
+  EXPECT_EQ(says(careful.get_terms(other)), "fine");
+}
+
+TEST_F(terms, end_with_the_blocks_of_their_tickets) {
+  ASSERT_TRUE(gateway.get_terms(orch));
+  EXPECT_TRUE(gateway.wallet->has_terms("orch", "noop", "noop", gateway.now_ms));
+  gateway.blocks_ahead = 36;
+  EXPECT_TRUE(gateway.wallet->has_terms("orch", "noop", "noop", gateway.now_ms));
+  gateway.blocks_ahead = 38;
+  EXPECT_FALSE(gateway.wallet->has_terms("orch", "noop", "noop", gateway.now_ms))
+      << "tickets live for 40 blocks";
+}
+
+TEST_F(terms, an_orchestrator_drops_tickets_that_are_over_as_blocks_come) {
+  const auto kept = [&] {
+    auto db = payments::sqlite::database::open(folder.path() / "orch.sqlite", true).value();
+    return db->scalar("SELECT sum(length(tickets)) FROM payments");
+  };
+  ASSERT_TRUE(gateway.trade(orch, "1"));
+  orch.finish(gateway, "1", 1);
+  EXPECT_GT(kept(), 0);
+  pass(milliseconds(12'000 * 41));
+  ASSERT_TRUE(gateway.get_terms(orch));
+  const auto left = orch.account(gateway.wallet->address()).credit;
+  EXPECT_EQ(kept(), 0);
+  EXPECT_TRUE(orch.money->audit(true).value().ok());
+  EXPECT_EQ(orch.account(gateway.wallet->address()).credit, left);
 }
 
 TEST_F(terms, end) {

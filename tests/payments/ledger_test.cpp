@@ -105,6 +105,57 @@ TEST_F(ledger_test, parameters_end) {
   expect_sound();
 }
 
+TEST_F(ledger_test, drops_tickets_that_are_over_and_keeps_what_they_were_worth) {
+  const auto kept = [&] {
+    auto db = sqlite::database::open(options.file, true).value();
+    return db->scalar("SELECT sum(length(tickets)) FROM payments");
+  };
+  const ticket_params offer = sure_offer();
+  const ticket_params longer = [&] {
+    p->view.l1_block = 1010;
+    return p->offer();
+  }();
+  receive(sure->check(p->pay(offer, 1, 3), scope, p->view, {}).value());
+  receive(p->checked(longer, 1, 2));
+  const account before = incoming();
+  EXPECT_EQ(kept(), 5 * 69);
+  ASSERT_TRUE(book->forget_expired(1040, 0).get());
+  EXPECT_EQ(kept(), 2 * 69);
+  EXPECT_EQ(incoming().credit, before.credit);
+  expect_sound();
+  const audit_report report = book->audit(true).value();
+  EXPECT_EQ(report.tickets, 5U);
+  EXPECT_GE(report.winners, 3U) << "winners stay to be redeemed";
+  // What was dropped cannot be sent again, also when the chain steps back.
+  EXPECT_EQ(receive(sure->check(p->pay(offer, 1, 3), scope, p->view, {}).value()).accepted, 0U);
+  reopen();
+  EXPECT_EQ(receive(sure->check(p->pay(offer, 4, 1), scope, p->view, {}).value()).accepted, 0U);
+  EXPECT_EQ(receive(p->checked(longer, 3, 1)).accepted, 1U);
+  expect_sound();
+}
+
+// A year of jobs must not fill the disk with tickets.
+TEST_F(ledger_test, does_not_grow_by_tickets_that_are_over) {
+  const auto size = [&] {
+    book.reset();  // the log of writes goes into the file
+    reopen();
+    return std::filesystem::file_size(options.file);
+  };
+  const auto season = [&] {
+    for (int i = 0; i < 10; ++i) {
+      p->view.l1_block += 50;
+      ASSERT_TRUE(book->forget_expired(p->view.l1_block, 0).get());
+      EXPECT_EQ(receive(p->checked(p->offer(), 1, 300)).accepted, 300U);
+    }
+  };
+  season();
+  const auto first = size();
+  season();
+  season();
+  EXPECT_LT(size() - first, 20 * 300 * 69 / 4) << "of 414000 bytes of tickets";
+  expect_sound();
+}
+
 TEST_F(ledger_test, queues_each_winner_once) {
   const ticket_params offer = sure_offer();
   const auto paid = sure->check(p->pay(offer, 1, 2), scope, p->view, {}).value();

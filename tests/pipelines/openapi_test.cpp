@@ -129,6 +129,7 @@ TEST(openapi, has_a_route_and_an_operation_for_every_pipeline) {
   }
   for (const description& d : all()) EXPECT_TRUE(paths.contains("/" + d.name));
   EXPECT_TRUE(paths.contains("/media/{name}"));
+  EXPECT_TRUE(paths.contains("/quote"));
 }
 
 TEST(openapi, tells_the_ranges) {

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -32,9 +33,13 @@ constexpr seconds patience{30};
 
 const char* const nodes[] = {"orchestrator", "worker", "gateway"};
 
-std::string configuration(std::uint16_t http, std::uint16_t basp) {
+// `money`: the folder of the ledgers; empty: every job is free. A paid one takes four tickets.
+std::string configuration(std::uint16_t http, std::uint16_t basp, const std::string& money) {
+  const std::string payments =
+      fmt::format("[payments]\ndata = \"{}\"\nticket_ev = \"100 gwei\"\n", money);
   return fmt::format(R"(
 log = "error"
+{}
 [[gateway]]
 name = "gateway"
 http = "127.0.0.1:{}"
@@ -42,13 +47,28 @@ orchestrators = ["orchestrator"]
 [[orchestrator]]
 name = "orchestrator"
 listen = "127.0.0.1:{}"
+{}
 [[worker]]
 name = "worker"
 orchestrator = "orchestrator"
 slots = 64
 )",
-                     http, basp);
+                     money.empty() ? "" : payments, http, basp,
+                     money.empty() ? "" : "price_per_unit = \"400 gwei\"");
 }
+
+/// A folder below the system's temporary one that goes with it.
+class temporary_folder {
+ public:
+  temporary_folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "lp-bench-XXXXXX").string();
+    path = mkdtemp(pattern.data());
+  }
+  ~temporary_folder() { std::filesystem::remove_all(path); }
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+  std::string path;
+};
 
 double cpu_us(clockid_t which) {
   timespec t{};
@@ -116,13 +136,21 @@ bool wait_ready(std::uint16_t port) {
   return false;
 }
 
-void print_row(const char* where, int concurrency, const measured& m, double cpu,
-               const std::string& detail) {
+// Processor time of a free job in the rows before, by where and at what concurrency.
+using free_jobs = std::map<std::pair<std::string, int>, double>;
+
+void print_row(const std::string& where, int concurrency, const measured& m, double cpu,
+               std::string detail, bool paid, free_jobs& before) {
+  if (paid) {
+    detail += fmt::format("   {:.2f} times a free one", cpu / before[{where, concurrency}]);
+  } else {
+    before[{where, concurrency}] = cpu;
+  }
   const double p50 = m.at(0.5);
   const double p99 = m.at(0.99);
-  fmt::print("{:<14} {:>4} {:>9.1f} {:>9.3f} {:>9.3f} {:>9.0f}", where, concurrency, cpu, p50, p99,
-             static_cast<double>(m.ms.size()) / m.wall_s);
-  if (concurrency == 1) {
+  fmt::print("{:<14} {:>4} {:>9.1f} {:>9.3f} {:>9.3f} {:>9.0f}", where + (paid ? ", paid" : ""),
+             concurrency, cpu, p50, p99, static_cast<double>(m.ms.size()) / m.wall_s);
+  if (concurrency == 1 && !paid) {
     fmt::print("   {:.2f} {:.2f} {:.2f}", cpu / bar_cpu_us, p50 / bar_p50_ms, p99 / bar_p99_ms);
   }
   fmt::print("{}\n", detail);
@@ -132,8 +160,9 @@ std::string request_body(const noop_options& o) {
   return fmt::format(R"({{"data":"{}"}})", std::string(static_cast<std::size_t>(o.payload), 'x'));
 }
 
-int in_one_process(const noop_options& o) {
-  auto config = runtime::parse_config(configuration(0, 0), "bench", ".");
+int in_one_process(const noop_options& o, bool paid, free_jobs& before_paid) {
+  const temporary_folder folder;
+  auto config = runtime::parse_config(configuration(0, 0, paid ? folder.path : ""), "bench", ".");
   if (!config) return EXIT_FAILURE;
   auto cluster = runtime::cluster::start(std::move(*config));
   if (!cluster) {
@@ -147,7 +176,7 @@ int in_one_process(const noop_options& o) {
     const double before = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
     const measured m = drive(port, concurrency, o.jobs, request_body(o));
     const double cpu = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - before - m.client_cpu_us;
-    print_row("one process", concurrency, m, cpu / o.jobs, "");
+    print_row("one process", concurrency, m, cpu / o.jobs, "", paid, before_paid);
   }
   return EXIT_SUCCESS;
 }
@@ -155,11 +184,9 @@ int in_one_process(const noop_options& o) {
 /// lp-runtime processes of one node each, ended with this object.
 class processes {
  public:
-  processes(std::uint16_t http, std::uint16_t basp) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "lp-bench-XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
-    const std::string file = folder_ + "/bench.toml";
-    std::ofstream(file) << configuration(http, basp);
+  processes(std::uint16_t http, std::uint16_t basp, bool paid) {
+    const std::string file = folder_.path + "/bench.toml";
+    std::ofstream(file) << configuration(http, basp, paid ? folder_.path : "");
     const std::string program =
         std::filesystem::read_symlink("/proc/self/exe").replace_filename("lp-runtime").string();
     for (const char* node : nodes) {
@@ -174,7 +201,6 @@ class processes {
   ~processes() {
     for (const pid_t pid : pids) kill(pid, SIGTERM);
     for (const pid_t pid : pids) waitpid(pid, nullptr, 0);
-    std::filesystem::remove_all(folder_);
   }
   processes(const processes&) = delete;
   processes& operator=(const processes&) = delete;
@@ -188,13 +214,13 @@ class processes {
   std::vector<pid_t> pids;
 
  private:
-  std::string folder_;
+  temporary_folder folder_;
 };
 
-int in_three_processes(const noop_options& o) {
+int in_three_processes(const noop_options& o, bool paid, free_jobs& before_paid) {
   constexpr std::uint16_t http = 29935;
   constexpr std::uint16_t basp = 28935;
-  const processes all(http, basp);
+  const processes all(http, basp, paid);
   if (!wait_ready(http)) return EXIT_FAILURE;
   for (const int concurrency : {1, 64}) {
     drive(http, concurrency, o.jobs / 10, request_body(o));
@@ -208,7 +234,7 @@ int in_three_processes(const noop_options& o) {
       sum += each;
       detail += fmt::format(" {} {:.1f}", nodes[i], each);
     }
-    print_row("three", concurrency, m, sum, detail);
+    print_row("three", concurrency, m, sum, detail, paid, before_paid);
   }
   return EXIT_SUCCESS;
 }
@@ -219,6 +245,7 @@ void add_noop_options(CLI::App& command, noop_options& options) {
   command.add_option("--jobs", options.jobs, "Jobs a row")->check(CLI::Range(100, 10'000'000));
   command.add_option("--payload", options.payload, "Bytes there and back")
       ->check(CLI::Range(0, 1 << 20));
+  command.add_flag("--paid", options.paid, "Measure jobs that are paid with tickets, too");
 }
 
 int bench_noop(const noop_options& options) {
@@ -227,8 +254,14 @@ int bench_noop(const noop_options& options) {
   fmt::print("{:<14} {:>4} {:>9} {:>9} {:>9} {:>9}   {}\n", "processes", "at", "cpu us", "p50 ms",
              "p99 ms", "jobs/s", "of the bars (150 us, 0.5 ms, 3 ms)");
   // The processes first: a fork must not follow the threads of a cluster in this one.
-  if (const int rc = in_three_processes(options); rc != EXIT_SUCCESS) return rc;
-  return in_one_process(options);
+  free_jobs before;
+  for (const auto run : {in_three_processes, in_one_process}) {
+    for (const bool paid : {false, true}) {
+      if (paid && !options.paid) continue;
+      if (const int rc = run(options, paid, before); rc != EXIT_SUCCESS) return rc;
+    }
+  }
+  return EXIT_SUCCESS;
 }
 
 }  // namespace lp::bench

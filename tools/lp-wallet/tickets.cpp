@@ -114,7 +114,13 @@ answer redeem(const options& o) {
   const auto c = connect(o);
   if (!c) return fail(c.error());
   const auto book = open_ledger(o, false);
-  if (!book) return fail(book.error());
+  if (!book) {
+    error e = book.error();
+    if (e.message.find("uses this ledger") != std::string::npos) {
+      e.message += "; a node that runs redeems by itself: see tickets list, or stop it first";
+    }
+    return fail(std::move(e));
+  }
   payments::redeemer worker(**book, c->client, c->where, *key, c->chain_id, c->policy, {});
   payments::redeemer_step total;
   const auto deadline = o.deadline();
