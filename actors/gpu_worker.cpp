@@ -11,6 +11,7 @@
 #include "actors/blob_fetch.hpp"
 #include "actors/errors.hpp"
 #include "actors/input_packing.hpp"
+#include "actors/memory_gate.hpp"
 #include "actors/model_cache.hpp"
 #include "actors/model_source.hpp"
 #include "actors/network_backend.hpp"
@@ -42,7 +43,8 @@ struct active_job {
   double load_ms = 0;
   orchestrator_actor client;  ///< who gets the result
   model_lease lease;
-  int fetching = 0;  ///< files still being pulled
+  pipelines::job_input input;  ///< until the run begins
+  int fetching = 0;            ///< files still being pulled
   bool check_safety = false;
 };
 
@@ -54,6 +56,7 @@ struct worker_state_t : state_base {
   caf::actor link;
   orchestrator_actor orchestrator;
   run_queue runs;
+  memory_gate gate;
   std::map<std::string, active_job> jobs;
   net::media_store blobs{{blob_budget, 1024, blob_life}};
   warm_models_ptr warm = std::make_shared<warm_models>();
@@ -107,6 +110,7 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
   if (it == s.jobs.end()) return;
   active_job job = std::move(it->second);
   s.jobs.erase(it);
+  s.gate.leave(id);
   const bool checked = outcome && job.check_safety && s.options.safety != nullptr;
   if (checked) {
     if (auto ok = pipelines::check_safety(*s.options.safety, *outcome); !ok) {
@@ -130,13 +134,14 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
   if (s.drained && s.jobs.empty()) std::exchange(s.drained, nullptr)->done();
 }
 
-result<std::unique_ptr<pipelines::run>> prepare(active_job& job) {
+// Reads the job's input into `job` and foresees its memory.
+result<pipelines::memory_need> prepare(active_job& job) {
   boost::system::error_code bad;
   boost::json::value params = boost::json::parse(job.request.params_json(), bad);
   if (bad || !params.is_object()) {
     return fail(ec::bad_request, "the job's parameters are not a JSON object");
   }
-  pipelines::job_input input;
+  pipelines::job_input& input = job.input;
   input.params = std::move(params.as_object());
   job.check_safety = pipelines::asks_for_check(input.params);
   for (wire::Attachment& a : *job.request.mutable_attachments()) {
@@ -147,10 +152,44 @@ result<std::unique_ptr<pipelines::run>> prepare(active_job& job) {
   if (d == nullptr) return fail(ec::not_found, "there is no such pipeline");
   try {
     if (auto ok = pipelines::decode_pictures(*d, input); !ok) return fail(std::move(ok.error()));
-    return job.lease->start(input);
+    return job.lease->memory_for(input);
+  } catch (const std::bad_alloc&) {
+    return fail(ec::out_of_memory, "the device's memory did not suffice for this job's files");
   } catch (const std::exception& e) {
     return fail(ec::pipeline_failed, e.what());
   }
+}
+
+result<std::unique_ptr<pipelines::run>> start_run(active_job& job) {
+  try {
+    const pipelines::job_input input = std::move(job.input);
+    return job.lease->start(input);
+  } catch (const std::bad_alloc&) {
+    return fail(ec::out_of_memory, "the device's memory did not suffice to begin this job");
+  } catch (const std::exception& e) {
+    return fail(ec::pipeline_failed, e.what());
+  }
+}
+
+// The job's memory is reserved: its run begins.
+void run_now(self_ptr self, const std::string& id, bool lean) {
+  worker_state_t& s = state(self);
+  active_job& job = s.jobs.at(id);
+  job.input.lean = lean;
+  result<std::unique_ptr<pipelines::run>> run = fail(ec::internal, "not prepared");
+  network_loop(self->system()).long_work([&] { run = start_run(job); });
+  if (!run) return finish(self, id, fail(std::move(run.error())));
+  s.runs.add(id, std::move(*run), job.deadline);
+}
+
+// Jobs that waited for memory: those that have room now begin, those whose time is over end.
+void admit_waiting(self_ptr self) {
+  worker_state_t& s = state(self);
+  while (const auto late = s.gate.expired(clock::now())) {
+    finish(self, *late,
+           fail(ec::deadline_exceeded, "the job's time was over while it waited for memory"));
+  }
+  while (const auto next = s.gate.next(s.warm->bytes)) run_now(self, next->id, next->lean);
 }
 
 // A step may take long: the node's connections are looked after meanwhile.
@@ -160,7 +199,26 @@ void step(self_ptr self) {
   std::optional<run_queue::ended> ended;
   network_loop(self->system()).long_work([&] { ended = s.runs.step(clock::now()); });
   if (ended) finish(self, ended->id, std::move(ended->outcome));
+  if (s.gate.waiting() > 0) admit_waiting(self);
   keep_stepping(self);
+}
+
+// Whether the job may begin now; one that never could is refused with the size that would fit.
+void admit(self_ptr self, const std::string& id, const pipelines::memory_need& need) {
+  worker_state_t& s = state(self);
+  const active_job& job = s.jobs.at(id);
+  auto verdict = s.gate.enter(id, need, s.warm->bytes, job.deadline);
+  if (!verdict) {
+    error why = std::move(verdict.error());
+    const std::string fits = job.lease->what_fits(job.input, s.gate.most_for(need.weights));
+    if (!fits.empty()) why.message += "; what would fit: " + fits;
+    return finish(self, id, fail(std::move(why)));
+  }
+  if (const auto room = s.gate.for_models(); s.warm->bytes > room) {
+    send(self, s.cache, shrink_atom_v, room);
+  }
+  if (*verdict == memory_verdict::wait) return;
+  run_now(self, id, *verdict == memory_verdict::start_lean);
 }
 
 void begin(self_ptr self, const std::string& id, const model_lease& lease) {
@@ -170,10 +228,10 @@ void begin(self_ptr self, const std::string& id, const model_lease& lease) {
   active_job& job = it->second;
   job.lease = lease;
   job.load_ms = to_ms(clock::now() - job.started);
-  result<std::unique_ptr<pipelines::run>> run = fail(ec::internal, "not prepared");
-  network_loop(self->system()).long_work([&] { run = prepare(job); });
-  if (!run) return finish(self, id, fail(std::move(run.error())));
-  s.runs.add(id, std::move(*run), job.deadline);
+  result<pipelines::memory_need> need = fail(ec::internal, "not prepared");
+  network_loop(self->system()).long_work([&] { need = prepare(job); });
+  if (!need) return finish(self, id, fail(std::move(need.error())));
+  admit(self, id, *need);
   // The first step at once: a job of one step then costs no further message.
   if (!s.stepping) step(self);
 }
@@ -295,6 +353,10 @@ void warm_up(self_ptr self) {
 void cancel(self_ptr self, const std::string& id) {
   const double done = state(self).runs.cancel(id).value_or(0);
   finish(self, id, fail(ec::cancelled, "the job was cancelled"), done);
+  if (state(self).gate.waiting() > 0) {
+    admit_waiting(self);
+    keep_stepping(self);
+  }
 }
 
 void drain(self_ptr self, const drained_ptr& done) {
@@ -306,6 +368,7 @@ void drain(self_ptr self, const drained_ptr& done) {
 
 void start(self_ptr self) {
   worker_state_t& s = state(self);
+  s.gate = memory_gate(s.options.memory_limit);
   if (s.options.prepare_thread) network_loop(self->system()).long_work(s.options.prepare_thread);
   s.cache = make_cache(self);
   s.link = spawn_peer_link(self->system(), caf::actor_cast<caf::actor>(own_handle(self)),

@@ -97,6 +97,15 @@ caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   return p;
 }
 
+void shrink(self_ptr self, std::uint64_t bytes) {
+  const auto dropped = state(self).shelf.shrink(bytes);
+  for (const std::string& out : dropped) {
+    log::info("model_cache", "{}: dropped {} to make room for a job", state(self).options.node,
+              out);
+  }
+  if (!dropped.empty()) tell_owner(self);
+}
+
 void finish_load(self_ptr self, const std::string& id, const model_lease& model,
                  const std::string& reason) {
   cache_state& s = state(self);
@@ -130,6 +139,7 @@ model_cache_actor spawn_model_cache(caf::actor_system& system, caf::strong_actor
     return {
         [self](acquire_atom, const std::string& id) { return acquire(self, id); },
         [self](used_atom, const std::string& id) { state(self).shelf.used(id); },
+        [self](shrink_atom, std::uint64_t bytes) { shrink(self, bytes); },
         [self](late_atom, const std::string& id, std::uint64_t number) {
           expire_load(self, id, number);
         },

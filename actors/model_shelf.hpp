@@ -41,6 +41,10 @@ class model_shelf {
   std::vector<std::string> loaded(const std::string& id, model_ptr model, std::uint64_t bytes);
   void load_failed(const std::string& id);
 
+  /// Drops models that nobody uses, the least recently used first, down to so many bytes if that
+  /// can be; their ids.
+  std::vector<std::string> shrink(std::uint64_t bytes) { return make_room(bytes, {}); }
+
   /// The model was used without asking here.
   void used(const std::string& id);
 

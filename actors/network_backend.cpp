@@ -175,7 +175,8 @@ bool network_backend::write_body(const caf::strong_actor_ptr& from, const caf::s
   return true;
 }
 
-// Of a known form: what CAF's instance does with it, in short.
+// Of a known form: what CAF's instance does with it, in short. The order of messages holds because
+// CAF's own way has no threads either (middleman.workers is 0).
 bool network_backend::deliver(caf::io::connection_handle from, const caf::io::basp::header& head,
                               std::string_view payload) {
   if (head.flags != 0 || head.operation_data != caf::make_message_id().integer_value()) {

@@ -140,6 +140,7 @@ CAF_ADD_ATOM(lp_actors, lp::actors, settle_atom, "settle")
 CAF_ADD_ATOM(lp_actors, lp::actors, quote_atom, "quote")
 CAF_ADD_ATOM(lp_actors, lp::actors, commit_atom, "commit")
 CAF_ADD_ATOM(lp_actors, lp::actors, late_atom, "late")
+CAF_ADD_ATOM(lp_actors, lp::actors, shrink_atom, "shrink")
 
 CAF_END_TYPE_ID_BLOCK(lp_actors)
 
@@ -188,6 +189,8 @@ using model_cache_actor = typed_actor<
     model_lease(acquire_atom, std::string),
     // The owner used a warm model without asking.
     void(used_atom, std::string),
+    // A job needs memory: drops models that nobody uses until at most so many bytes are held.
+    void(shrink_atom, std::uint64_t),
     // To itself: that load should have ended by now.
     void(late_atom, std::string, std::uint64_t),
     // A load ended well (model, milliseconds) or not (empty, the reason as wire::Error bytes).

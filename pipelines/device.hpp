@@ -14,6 +14,9 @@ struct device {
   kind type = kind::cpu;
   int index = 0;    ///< CUDA ordinal; 0 for the CPU
   int threads = 0;  ///< CPU threads; 0 means all the machine has
+  /// Parts of a model that a run needs only at its beginning and end, text encoders and
+  /// autoencoder, leave memory in between.
+  bool low_memory = false;
 
   /// "cpu", "cpu:2", "cuda:0": what parse_device() takes. Here, because both halves use it and the
   /// torch half does not link the other.

@@ -41,6 +41,11 @@ class engine {
   virtual result<device_info> open_device(const device& where,
                                           std::vector<std::string>& warnings) = 0;
 
+  /// No more than so many bytes of tensors on the CPU from now on, in the whole process: a job that
+  /// would take more fails with ec::out_of_memory, and nothing else does. 0: no limit. Weights that
+  /// are used as they lie in their files do not count.
+  virtual void limit_memory(std::uint64_t /*bytes*/) {}
+
   /// Loads a diffusion model that makes pictures: a Diffusers folder of a class that
   /// image_tasks() (model_index.hpp) knows, or a checkpoint file in the original naming. Folders
   /// loaded twice on one device share their weights.

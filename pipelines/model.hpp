@@ -37,6 +37,8 @@ struct job_input {
   boost::json::object params;
   std::vector<attachment> attachments;
   std::vector<picture> pictures{};
+  /// Take as little memory as can be, though that be slower; see memory_need::lean_peak.
+  bool lean = false;
 };
 
 /// A file of the result.
@@ -101,6 +103,8 @@ class run {
 struct memory_need {
   std::uint64_t weights = 0;  ///< bytes the loaded model holds
   std::uint64_t peak = 0;     ///< bytes the run needs on top at its highest
+  /// The same of a run with job_input::lean; 0: there is no such way.
+  std::uint64_t lean_peak = 0;
 };
 
 /// A loaded model. Owned by a model cache through shared_ptr; a run keeps its model alive.
@@ -114,7 +118,13 @@ class model {
   /// Foresees the memory of a run, from sizes alone and at once; 0 on top where a model cannot
   /// tell. Errors as those of start().
   virtual result<memory_need> memory_for(const job_input& /*input*/) const {
-    return memory_need{bytes(), 0};
+    return memory_need{bytes(), 0, 0};
+  }
+
+  /// The largest request of this one's kind that takes no more than `peak` bytes on top of the
+  /// weights, for a person: "512x384 pixels, 1 picture"; empty where there is none to name.
+  virtual std::string what_fits(const job_input& /*input*/, std::uint64_t /*peak*/) const {
+    return {};
   }
 
   /// Checks what only the model can know (sizes, prompt counts) and prepares a run.

@@ -201,7 +201,11 @@ result<void> read_worker(reading& r, const toml::table& table) {
   w.models = local_ids(t.texts("models"));
   w.warm = local_ids(t.texts("warm"));
   w.slots = t.whole("slots", w.slots, 1, 10'000);
-  w.memory = t.bytes("memory", w.memory);
+  w.memory_limit = t.bytes("memory_limit", 0);
+  w.memory = t.bytes("memory", w.memory_limit > 0 ? std::min(w.memory, w.memory_limit) : w.memory);
+  if (w.memory_limit > 0 && w.memory > w.memory_limit)
+    t.mistake("memory", "expected at most memory_limit, which is for models and jobs together");
+  w.low_memory = t.flag("low_memory", w.low_memory);
   w.safety = r.resolve(t.text("safety", {}));
   check_models(r, t, w);
   r.out.workers.push_back(std::move(w));

@@ -55,6 +55,14 @@ std::string table_reader::text(const std::string& key, std::string fallback) {
   return fallback;
 }
 
+bool table_reader::flag(const std::string& key, bool fallback) {
+  const toml::node* node = take(key);
+  if (node == nullptr) return fallback;
+  if (const auto value = node->value_exact<bool>()) return *value;
+  mistake(key, "expected true or false");
+  return fallback;
+}
+
 std::string table_reader::required_text(const std::string& key) {
   if (take(key) == nullptr) mistake(key, "is missing");
   std::string value = text(key, {});

@@ -28,6 +28,7 @@ class table_reader {
   std::vector<std::string> texts(const std::string& key);
   std::uint64_t whole(const std::string& key, std::uint64_t fallback, std::uint64_t least,
                       std::uint64_t most);
+  bool flag(const std::string& key, bool fallback);
   /// "90s", "5m", "1h", "250ms"
   milliseconds time(const std::string& key, milliseconds fallback);
   /// A whole number of bytes or "512 MiB", "8 GiB", "64 KiB".

@@ -45,14 +45,18 @@ toml::table to_table(const orchestrator_config& o) {
 }
 
 toml::table to_table(const worker_config& w) {
-  return toml::table{{"name", w.name},
-                     {"orchestrator", w.orchestrator},
-                     {"device", w.device.name()},
-                     {"models", list(w.models)},
-                     {"warm", list(w.warm)},
-                     {"slots", number(w.slots)},
-                     {"memory", number(w.memory)},
-                     {"safety", w.safety.string()}};
+  toml::table out{{"name", w.name},
+                  {"orchestrator", w.orchestrator},
+                  {"device", w.device.name()},
+                  {"models", list(w.models)},
+                  {"warm", list(w.warm)},
+                  {"slots", number(w.slots)},
+                  {"memory", number(w.memory)},
+                  {"low_memory", w.low_memory},
+                  {"safety", w.safety.string()}};
+  // Absent means what the device has.
+  if (w.memory_limit > 0) out.insert("memory_limit", number(w.memory_limit));
+  return out;
 }
 
 template <class T>

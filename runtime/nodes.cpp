@@ -248,6 +248,8 @@ class worker_node : public node {
     o.device = w.device;
     o.slots = static_cast<unsigned>(w.slots);
     o.model_budget = w.memory;
+    o.memory_limit = w.memory_limit;
+    o.device.low_memory = w.low_memory;
     o.orchestrator = link_options(c, w.name, "worker", w.orchestrator, book);
     bool computes = false;
     for (const pipelines::catalogue_entry& m : c.catalogue) {
@@ -307,6 +309,9 @@ class worker_node : public node {
     for (const std::string& w : warnings) log::warn("node", "worker {}: {}", name_, w);
     o.device_name = info->name;
     o.device_memory = info->memory_bytes;
+    if (o.memory_limit == 0) o.memory_limit = info->memory_bytes;
+    // What is foreseen is a guess: nothing goes beyond the limit, whatever was foreseen.
+    if (o.device.type == pipelines::device::kind::cpu) (*engine)->limit_memory(o.memory_limit);
     o.prepare_thread = [engine = *engine, device = o.device] {
       std::vector<std::string> seen_before;
       (void)engine->open_device(device, seen_before);

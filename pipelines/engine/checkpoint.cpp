@@ -187,11 +187,13 @@ result<void> checkpoint::finish() const {
 
 template <class Net, class Config>
 result<std::unique_ptr<Net>> build_network(const Config& config, checkpoint& source,
-                                           std::uint64_t* bytes) {
+                                           std::uint64_t* bytes, bool packed) {
   try {
     auto net = std::make_unique<Net>(config, scope(source));
     if (auto ok = source.finish(); !ok) return fail(ok.error());
-    if constexpr (requires { net->pack(); }) net->pack();
+    if constexpr (requires { net->pack(); }) {
+      if (packed) net->pack();
+    }
     if (bytes != nullptr) *bytes = source.bytes();
     return net;
   } catch (const c10::Error& e) {
@@ -202,21 +204,22 @@ result<std::unique_ptr<Net>> build_network(const Config& config, checkpoint& sou
 }
 
 template result<std::unique_ptr<unet>> build_network(const unet_config&, checkpoint&,
-                                                     std::uint64_t*);
+                                                     std::uint64_t*, bool);
 template result<std::unique_ptr<autoencoder_kl>> build_network(const autoencoder_kl_config&,
-                                                               checkpoint&, std::uint64_t*);
+                                                               checkpoint&, std::uint64_t*, bool);
 template result<std::unique_ptr<autoencoder_tiny>> build_network(const autoencoder_tiny_config&,
-                                                                 checkpoint&, std::uint64_t*);
-template result<std::unique_ptr<dit>> build_network(const dit_config&, checkpoint&, std::uint64_t*);
+                                                                 checkpoint&, std::uint64_t*, bool);
+template result<std::unique_ptr<dit>> build_network(const dit_config&, checkpoint&, std::uint64_t*,
+                                                    bool);
 template result<std::unique_ptr<clip_text>> build_network(const clip_text_config&, checkpoint&,
-                                                          std::uint64_t*);
+                                                          std::uint64_t*, bool);
 
 namespace {
 
 /// config.json, then the weights, then the network.
 template <class Net, class Parse>
 result<std::unique_ptr<Net>> load(const fs::path& folder, at::ScalarType dtype, at::Device device,
-                                  std::uint64_t* bytes, Parse parse) {
+                                  std::uint64_t* bytes, Parse parse, bool packed = true) {
   const auto json = read_json_file(folder / "config.json");
   if (!json) return fail(json.error());
   const auto config = parse(*json);
@@ -225,7 +228,7 @@ result<std::unique_ptr<Net>> load(const fs::path& folder, at::ScalarType dtype, 
                 fmt::format("{}: {}", folder.string(), config.error().message));
   auto source = checkpoint::open(folder, dtype, device);
   if (!source) return fail(source.error());
-  auto net = build_network<Net>(*config, **source, bytes);
+  auto net = build_network<Net>(*config, **source, bytes, packed);
   if (net || net.error().code == ec::bad_file) return net;
   return fail(net.error().code, fmt::format("{}: {}", folder.string(), net.error().message));
 }
@@ -233,8 +236,8 @@ result<std::unique_ptr<Net>> load(const fs::path& folder, at::ScalarType dtype, 
 }  // namespace
 
 result<std::unique_ptr<unet>> load_unet(const fs::path& folder, at::ScalarType dtype,
-                                        at::Device device, std::uint64_t* bytes) {
-  return load<unet>(folder, dtype, device, bytes, parse_unet_config);
+                                        at::Device device, std::uint64_t* bytes, bool packed) {
+  return load<unet>(folder, dtype, device, bytes, parse_unet_config, packed);
 }
 
 result<std::unique_ptr<autoencoder_kl>> load_autoencoder_kl(const fs::path& folder,

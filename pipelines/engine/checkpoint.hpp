@@ -77,10 +77,10 @@ class checkpoint : public parameters {
 };
 
 /// A component with its weights: config.json and the tensors beside it. `bytes`, where given,
-/// receives the memory the weights hold.
+/// receives the memory the weights hold. A UNet that is not packed computes the same, slower.
 result<std::unique_ptr<unet>> load_unet(const std::filesystem::path& folder, at::ScalarType dtype,
                                         at::Device device = at::kCPU,
-                                        std::uint64_t* bytes = nullptr);
+                                        std::uint64_t* bytes = nullptr, bool packed = true);
 result<std::unique_ptr<autoencoder_kl>> load_autoencoder_kl(const std::filesystem::path& folder,
                                                             at::ScalarType dtype,
                                                             at::Device device = at::kCPU,
@@ -97,6 +97,6 @@ result<std::unique_ptr<clip_text>> load_clip_text(const std::filesystem::path& f
 /// A network of that configuration with the tensors of `source`. Works for the networks above.
 template <class Net, class Config>
 result<std::unique_ptr<Net>> build_network(const Config& config, checkpoint& source,
-                                           std::uint64_t* bytes = nullptr);
+                                           std::uint64_t* bytes = nullptr, bool packed = true);
 
 }  // namespace lp::engine

@@ -71,7 +71,8 @@ struct encoded {
 encoded encode_one(const stable_diffusion::parts& p, std::size_t which, const std::string& prompt,
                    std::size_t pieces, int clip_skip) {
   const auto& words = p.tokenizers[which];
-  const auto& network = *p.texts[which];
+  const auto holding = p.texts[which].get();
+  const auto& network = *holding;
   const auto tokens = tokens_of(words, prompt);
   const auto laid = lay_out(words, tokens, pieces);
   const auto ids = at::tensor(laid.ids, at::kLong).reshape({static_cast<std::int64_t>(pieces), -1});

@@ -80,7 +80,7 @@ std::vector<at::Tensor> predict(const parts& p, const std::vector<picture_at>& p
   std::vector<at::Tensor> out;
   std::vector<picture_at> call;
   const auto flush = [&] {
-    const auto rows = (*p.unet)(gather(call, p.device)).to(at::kCPU, at::kFloat);
+    const auto rows = p.ready_unet()(gather(call, p.device)).to(at::kCPU, at::kFloat);
     std::int64_t row = 0;
     for (const auto& picture : call) {
       const auto passes = static_cast<std::int64_t>(picture.of->passes.size());
@@ -185,7 +185,9 @@ std::vector<result<void>> drawing::step_together(std::span<drawing* const> drawi
         pictures.push_back({drawings[k]->state_.get(), &shown[k], i});
     }
     const auto positions = shown.front().size(2) * shown.front().size(3);
-    const auto at_once = std::max<std::int64_t>(1, positions_a_call / positions);
+    const bool lean = std::any_of(drawings.begin(), drawings.end(),
+                                  [](const auto* d) { return d->state_->request.lean; });
+    const auto at_once = lean ? 1 : std::max<std::int64_t>(1, positions_a_call / positions);
     const auto& p = *drawings.front()->state_->pipeline->parts_;
     const auto predictions = predict_within_memory(p, pictures, at_once);
     auto next = predictions.begin();
@@ -207,7 +209,7 @@ std::vector<result<void>> drawing::step_together(std::span<drawing* const> drawi
 result<at::Tensor> drawing::picture(std::int64_t i) const {
   if (i < 0 || i >= count()) return fail(ec::internal, "there is no picture of that number");
   return guarded([&]() -> result<at::Tensor> {
-    return state_->pipeline->parts_->decode(state_->latents.narrow(0, i, 1));
+    return state_->pipeline->parts_->decode(state_->latents.narrow(0, i, 1), state_->request.lean);
   });
 }
 
@@ -219,7 +221,7 @@ result<at::Tensor> drawing::preview(std::int64_t i) const {
   return guarded([&]() -> result<at::Tensor> {
     const auto& foreseen = state_->scheduler->pred_original();
     const auto& from = foreseen.defined() ? foreseen : state_->latents;
-    const auto latents = from.narrow(0, i, 1) / p.tiny->config().scaling_factor;
+    const auto latents = from.narrow(0, i, 1) / p.tiny.config().scaling_factor;
     const auto decoded = p.tiny->decode(latents.to(p.device)).to(at::kCPU, at::kFloat);
     return (decoded / 2 + 0.5).clamp(0, 1);
   });

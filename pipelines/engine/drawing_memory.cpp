@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What a drawing takes, from sizes alone: an estimate. The factors count tensors that are alive at
-// once in the widest block; no measured peak stands behind them yet.
+// What a drawing takes, from sizes alone: the networks are walked block by block, counting the
+// tensors that are alive at once in each. A convolution holds its input and its result twice, once
+// in oneDNN's order. `lp-bench diffusion` and tests/pictures compare with measured peaks.
 #include <algorithm>
+#include <vector>
 
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 
@@ -9,64 +11,162 @@ namespace lp::engine {
 
 namespace {
 
-/// Bytes of a call of the UNet with `rows` of h x w latents and so many tokens of text.
-std::uint64_t unet_bytes(const unet_config& c, std::int64_t rows, std::int64_t h, std::int64_t w,
-                         std::int64_t width) {
-  std::int64_t kept = 0;    // what waits for the way up
-  std::int64_t widest = 0;  // the block with most at once, in elements
-  for (const auto& l : c.levels) {
-    const auto positions = rows * h * w;
-    kept += positions * l.channels * (l.layers + 1);
-    // A residual block on the way up: both inputs, the norm's copy in fp32 and its result, the
-    // convolution's output; a transformer block: the gate's eightfold width and its half.
-    const auto residual =
-        positions * l.channels * (2 + 2 + 1) * width + positions * l.channels * 16;
-    const auto transformer =
-        l.down_attention || l.up_attention ? positions * l.channels * (12 + 4) * width : 0;
-    widest = std::max({widest, residual, transformer});
-    h = (h + 1) / 2;
-    w = (w + 1) / 2;
+using byte_count = std::int64_t;
+
+/// The activations of one call, `rows` pictures at once, numbers of `width` bytes.
+class walk {
+ public:
+  walk(std::int64_t rows, std::int64_t h, std::int64_t w, byte_count width)
+      : rows_(rows), h_(h), w_(w), width_(width) {}
+
+  byte_count highest() const { return highest_; }
+  byte_count held() const { return held_; }
+
+  /// So many channels at the present size.
+  byte_count plane(std::int64_t channels) const { return rows_ * h_ * w_ * channels * width_; }
+  void hold(byte_count more) { held_ += more; }
+  void halve() { h_ = (h_ + 1) / 2, w_ = (w_ + 1) / 2; }
+  void twice() { h_ *= 2, w_ *= 2; }
+  void reach(byte_count more) { highest_ = std::max(highest_, held_ + more); }
+
+  void residual(std::int64_t in, std::int64_t out) {
+    reach(plane(in) + std::max(norm(in), convolution(in, out)));
+    reach(plane(in) + plane(out) + std::max(norm(out), convolution(out, out)));
+    if (in != out) reach(plane(out) + convolution(in, out));
   }
-  return static_cast<std::uint64_t>(kept * width + widest);
+
+  /// What goes in (the block's and the residual's), the gate's eight planes, half of them opened,
+  /// the same brought together, and the result.
+  void transformer(std::int64_t channels) { reach(plane(channels) * (2 + 8 + 4 + 4 + 1)); }
+
+  void up_sampling(std::int64_t channels) {
+    const auto before = plane(channels);
+    twice();
+    reach(before + convolution(channels, channels));
+  }
+  void convolve(std::int64_t in, std::int64_t out) { reach(convolution(in, out)); }
+
+ private:
+  /// On top of the input: the result in fp32, and where that is not the width, both copies.
+  byte_count norm(std::int64_t c) const {
+    const auto wide = plane(c) / width_ * 4;
+    return width_ == 4 ? wide : 2 * wide + plane(c);
+  }
+  byte_count convolution(std::int64_t in, std::int64_t out) const {
+    return 2 * plane(in) + 2 * plane(out);
+  }
+
+  std::int64_t rows_, h_, w_;
+  byte_count width_;
+  byte_count held_ = 0;
+  byte_count highest_ = 0;
+};
+
+byte_count unet_call(const unet_config& c, std::int64_t rows, std::int64_t h, std::int64_t w,
+                     byte_count width) {
+  walk at(rows, h, w, width);
+  std::vector<std::pair<std::int64_t, byte_count>> skips;
+  const auto keep = [&](std::int64_t channels) {
+    skips.emplace_back(channels, at.plane(channels));
+    at.hold(skips.back().second);
+  };
+  auto in = c.levels.front().channels;
+  at.convolve(c.in_channels, in);
+  keep(in);
+  for (const auto& l : c.levels) {
+    for (std::int64_t j = 0; j < l.layers; ++j) {
+      at.residual(in, l.channels);
+      if (l.down_attention) at.transformer(l.channels);
+      keep(in = l.channels);
+    }
+    if (&l == &c.levels.back()) break;
+    at.convolve(in, in);
+    at.halve();
+    keep(in);
+  }
+  if (c.mid_block) {
+    at.residual(in, in);
+    at.transformer(in);
+  }
+  // The way up takes the skips' own sizes, which sides that do not halve evenly need.
+  for (auto l = c.levels.rbegin(); l != c.levels.rend(); ++l) {
+    for (std::int64_t j = 0; j <= l->layers; ++j) {
+      const auto [channels, size] = skips.back();
+      skips.pop_back();
+      at.reach(at.plane(in) * 2 + size);  // both inputs and the two as one
+      at.hold(-size);
+      at.residual(in + channels, l->channels);
+      if (l->up_attention) at.transformer(l->channels);
+      in = l->channels;
+    }
+    if (std::next(l) != c.levels.rend()) at.up_sampling(in);
+  }
+  at.residual(in, in);  // the last norm and convolution are less
+  return at.highest();
 }
 
-/// Bytes of decoding one picture of that many pixels, all at once.
-std::uint64_t decoder_bytes(std::int64_t finest, std::int64_t next, std::int64_t pixels) {
-  // At full size: the last up-sampling's input and output, the norm's copy, the convolution's
-  // output and its working space.
-  return static_cast<std::uint64_t>(pixels * (next * 2 + finest * 3)) * sizeof(float);
+byte_count decoding(const autoencoder_kl_config& c, std::int64_t h, std::int64_t w) {
+  walk at(1, h, w, sizeof(float));
+  auto in = c.block_out_channels.back();
+  at.residual(in, in);
+  for (auto out = c.block_out_channels.rbegin(); out != c.block_out_channels.rend(); ++out) {
+    at.residual(in, *out);
+    at.residual(in = *out, *out);
+    if (std::next(out) != c.block_out_channels.rend()) at.up_sampling(in);
+  }
+  return at.highest();
+}
+
+byte_count encoding(const autoencoder_kl_config& c, std::int64_t height, std::int64_t width) {
+  walk at(1, height, width, sizeof(float));
+  auto in = c.block_out_channels.front();
+  for (const auto out : c.block_out_channels) {
+    at.residual(in, out);
+    at.residual(in = out, out);
+    at.halve();
+  }
+  return at.highest();
+}
+
+/// Sides of what is coded at once.
+std::pair<std::int64_t, std::int64_t> tile_of(std::int64_t h, std::int64_t w, bool tiled) {
+  const auto most = tiling{}.latent_size;
+  return tiled ? std::pair{std::min(h, most), std::min(w, most)} : std::pair{h, w};
+}
+
+byte_count coding(const stable_diffusion::parts& p, const drawing_request& r, std::int64_t scale) {
+  const bool tiled = r.lean || r.width * r.height > untiled_pixels;
+  if (!p.vae) return r.width * r.height * 64 * 5 * static_cast<byte_count>(sizeof(float));
+  const auto& c = p.vae.config();
+  const auto [h, w] = tile_of(r.height / scale, r.width / scale, tiled);
+  const auto decodes = decoding(c, h, w);
+  return r.encodes || r.image.defined() ? std::max(decodes, encoding(c, h * scale, w * scale))
+                                        : decodes;
 }
 
 }  // namespace
 
 drawing_memory stable_diffusion::memory_for(const drawing_request& r) const {
   const auto& p = *parts_;
-  drawing_memory out;
-  out.weights = p.bytes;
   const bool upscales = p.kind == diffusion_kind::upscaling;
   const auto h = r.height / scale(), w = r.width / scale();
-  const auto pictures = std::max<std::int64_t>(
-      1,
-      static_cast<std::int64_t>(std::max<std::size_t>(r.prompts.size(), 1)) * r.images_per_prompt);
+  const auto pictures = static_cast<std::int64_t>(std::max<std::size_t>(r.prompts.size(), 1)) *
+                        std::max<std::int64_t>(1, r.images_per_prompt);
   const bool guided = r.guidance_scale > 1 && !p.embeds_guidance();
   const std::int64_t passes = !guided ? 1 : p.kind == diffusion_kind::editing ? 3 : 2;
-  const auto rows = std::clamp<std::int64_t>(positions_a_call / std::max<std::int64_t>(1, h * w),
-                                             passes, std::max(passes, pictures * passes));
-  const auto width = p.unet->dtype() == at::kBFloat16 ? 2 : 4;
-  const auto call = unet_bytes(p.unet->config(), rows, h, w, width);
-  const auto pixels = std::min(r.width * r.height, untiled_pixels);
-  std::int64_t finest = 64, next = 64;
-  if (p.vae) {
-    const auto& channels = p.vae->config().block_out_channels;
-    finest = channels[0];
-    next = channels[std::min<std::size_t>(1, channels.size() - 1)];
-  }
-  auto coding = decoder_bytes(finest, next, pixels);
-  // Pictures and latents that are kept, several of each.
-  const auto kept = static_cast<std::uint64_t>(r.width * r.height * 3 * (upscales ? 12 : 9) +
-                                               pictures * h * w * p.latent_channels() * 40);
-  out.peak = std::max(call, coding) + kept;
-  return out;
+  const auto at_once = r.lean ? 1 : positions_a_call / std::max<std::int64_t>(1, h * w);
+  const auto rows = std::clamp<std::int64_t>(at_once, passes, pictures * passes);
+  const byte_count width = p.precision == weight_precision::bf16 ? 2 : 4;
+  const auto call = unet_call(p.unet->config(), rows, h, w, width);
+  // Latents of each picture several times over (the samplers remember up to four), the decoded
+  // picture in fp32 as it is, resized and clamped, and the files.
+  const auto latents = pictures * h * w * p.latent_channels() * 4 * 12;
+  const auto pixels = r.width * r.height * 3;
+  const auto kept = latents + pixels * (upscales ? 16 : 12) + pictures * pixels;
+  // Prompts: two text encoders of the largest kind stay below it.
+  const byte_count texts = byte_count{4} << 20;
+  return {p.bytes + p.largest_absent,
+          static_cast<std::uint64_t>(std::max(call, coding(p, r, scale())) + kept + texts)};
 }
 
 }  // namespace lp::engine

@@ -78,7 +78,7 @@ result<void> check(const parts& p, const drawing_request& r) {
     if (side >= scale && side % scale == 0) continue;
     return fail(wrong(fmt::format("{}: expected a multiple of {}, not {}", name, scale, side)));
   }
-  const auto layers = p.texts.front()->config().num_hidden_layers - (p.is_xl() ? 1 : 0);
+  const auto layers = p.texts.front().config().num_hidden_layers - (p.is_xl() ? 1 : 0);
   if (r.clip_skip < 0 || r.clip_skip >= layers)
     return fail(wrong(fmt::format("clip_skip: expected 0 to {}", layers - 1)));
   return check_pictures(p, r);
@@ -190,13 +190,16 @@ class beginning {
   }
   /// Pictures in [0, 1] as the autoencoder takes them.
   at::Tensor centred(const at::Tensor& picture) const { return picture * 2 - 1; }
+  at::Tensor encoded(const at::Tensor& picture) const {
+    return p_.encode(centred(picture), r_.lean);
+  }
 
   void begin_plain() {
     if (!r_.image.defined()) {
       s_.latents = draw_noise(latent_shape(), s_.generators) * s_.scheduler->init_noise_sigma();
       return;
     }
-    const auto known = p_.sample_latents(p_.encode(centred(r_.image)), s_.generators);
+    const auto known = p_.sample_latents(encoded(r_.image), s_.generators);
     const auto noise = draw_noise(latent_shape(), s_.generators);
     s_.latents = s_.scheduler->add_noise(known, noise, s_.next);
   }
@@ -207,14 +210,13 @@ class beginning {
     const auto mask = r_.mask.ge(0.5).to(at::kFloat);
     const auto shape = latent_shape();
     at::Tensor known;
-    if (!own_channels || !all_new)
-      known = p_.sample_latents(p_.encode(centred(r_.image)), s_.generators);
+    if (!own_channels || !all_new) known = p_.sample_latents(encoded(r_.image), s_.generators);
     const auto noise = draw_noise(shape, s_.generators);
     s_.latents = all_new ? noise * s_.scheduler->init_noise_sigma()
                          : s_.scheduler->add_noise(known, noise, s_.next);
     // The masked picture is encoded even where no channel takes it: it uses up random numbers.
     const auto masked =
-        p_.sample_latents(p_.encode(centred(r_.image) * mask.lt(0.5)), s_.generators);
+        p_.sample_latents(p_.encode(centred(r_.image) * mask.lt(0.5), r_.lean), s_.generators);
     const auto small = at::upsample_nearest2d(mask, at::IntArrayRef{shape[2], shape[3]});
     if (own_channels) {
       add_channels(at::cat({small.expand({count(), -1, -1, -1}), masked}, 1));
@@ -226,7 +228,7 @@ class beginning {
   }
 
   void begin_editing() {
-    const auto known = p_.likely_latents(p_.encode(centred(r_.image))).expand(latent_shape());
+    const auto known = p_.likely_latents(encoded(r_.image)).expand(latent_shape());
     if (guided()) {
       // Negative and prompt become: prompt with picture, negative with picture, negative alone.
       const auto negative = s_.passes[0];

@@ -16,6 +16,7 @@
 #include "pipelines/engine/cuda/devices.hpp"
 #include "pipelines/engine/image_model.hpp"
 #include "pipelines/engine/single_file.hpp"
+#include "pipelines/engine/tensor_memory.hpp"
 #include "pipelines/media/decode.hpp"
 
 namespace lp::engine {
@@ -59,6 +60,8 @@ pipelines::device_info cpu_info() {
 
 class torch_engine final : public pipelines::engine {
  public:
+  torch_engine() { use_tensor_memory(); }
+
   std::string version() const override {
     return fmt::format("libtorch {}, {}, CUDA: {}", TORCH_VERSION, find_blas().name, cuda_state());
   }
@@ -85,6 +88,8 @@ class torch_engine final : public pipelines::engine {
     info.id = where.name();
     return info;
   }
+
+  void limit_memory(std::uint64_t bytes) override { limit_tensor_memory(bytes); }
 
   result<std::shared_ptr<pipelines::model>> load_image_model(
       const std::filesystem::path& folder, const pipelines::device& where) override {

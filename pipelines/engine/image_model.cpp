@@ -249,16 +249,43 @@ class image_model final : public pipelines::model {
   std::uint64_t bytes() const override { return pipeline_->bytes(); }
 
   result<pipelines::memory_need> memory_for(const pipelines::job_input& input) const override {
-    const auto job = read_image_job(input, facts_, false);
+    auto job = read_image_job(input, facts_, false);
     if (!job) return fail(job.error());
-    const auto need = pipeline_->memory_for(job->request);
-    return pipelines::memory_need{need.weights, need.peak};
+    auto& request = job->request;
+    request.encodes = !input.pictures.empty();
+    const auto need = pipeline_->memory_for(request);
+    request.lean = true;
+    return pipelines::memory_need{need.weights, need.peak, pipeline_->memory_for(request).peak};
+  }
+
+  std::string what_fits(const pipelines::job_input& input, std::uint64_t peak) const override {
+    const auto asked = read_image_job(input, facts_, false);
+    if (!asked) return {};
+    auto request = asked->request;
+    request.encodes = !input.pictures.empty();
+    request.lean = true;
+    // Fewer pictures first, then smaller ones of about the same shape.
+    const auto fits = [&] { return pipeline_->memory_for(request).peak <= peak; };
+    while (request.images_per_prompt > 1 && !fits()) request.images_per_prompt /= 2;
+    if (facts_.kind == diffusion_kind::upscaling || !facts_.sizes.sizes.empty())
+      return fits() ? told(request) : std::string();
+    const auto step = facts_.scale * 8;
+    for (auto side = request.width; !fits(); side -= step) {
+      if (side <= min_picture_side) return {};
+      request.width = side / step * step;
+      request.height =
+          std::max(step, asked->request.height * side / asked->request.width / step * step);
+      if (request.width < min_picture_side || request.height < min_picture_side) return {};
+    }
+    return told(request);
   }
 
   result<std::unique_ptr<pipelines::run>> start(const pipelines::job_input& input) override {
     use_threads(where_);
     auto job = guarded([&] { return read_image_job(input, facts_); });
     if (!job) return fail(job.error());
+    job->request.lean = input.lean;
+    if (input.lean) job->notes.push_back("drawn with as little memory as can be");
     const auto variant = shelf_.get(job->loras, job->notes);
     if (!variant) return fail(variant.error());
     double text_ms = 0;
@@ -272,6 +299,11 @@ class image_model final : public pipelines::model {
   }
 
  private:
+  static std::string told(const drawing_request& r) {
+    return fmt::format("{}x{} pixels, {} picture{}", r.width, r.height, r.images_per_prompt,
+                       r.images_per_prompt == 1 ? "" : "s");
+  }
+
   image_model_facts facts_;
   pipelines::device where_;
   pipeline pipeline_;
@@ -284,9 +316,9 @@ class loaded_pipelines {
   result<pipeline> get(const fs::path& folder, const stable_diffusion_options& options) {
     std::error_code ignored;
     const auto index = fs::is_regular_file(folder, ignored) ? folder : folder / "model_index.json";
-    const auto key = fmt::format("{} {} {}", fs::weakly_canonical(folder, ignored).string(),
-                                 fs::last_write_time(index, ignored).time_since_epoch().count(),
-                                 options.device.str());
+    const auto key = fmt::format(
+        "{} {} {} {}", options.low_memory, fs::weakly_canonical(folder, ignored).string(),
+        fs::last_write_time(index, ignored).time_since_epoch().count(), options.device.str());
     {
       const std::lock_guard lock(guard_);
       if (auto there = known_[key].lock()) return there;
@@ -326,6 +358,7 @@ result<std::shared_ptr<pipelines::model>> load_image_model(const fs::path& folde
   use_threads(where);
   if (is_dit(folder)) return load_dit_model(folder, where);
   stable_diffusion_options options;
+  options.low_memory = where.low_memory;
   if (where.type == pipelines::device::kind::cuda)
     options.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(where.index));
   auto made = loaded.get(folder, options);

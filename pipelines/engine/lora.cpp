@@ -387,12 +387,12 @@ result<fs::path> find_lora(const fs::path& model, const std::string& name) {
 result<std::shared_ptr<const stable_diffusion>> stable_diffusion::with_loras(
     const std::vector<std::pair<std::shared_ptr<const lora_file>, double>>& loras,
     std::vector<std::string>& unmatched) const {
+  (void)parts_->ready_unet();
   auto changed = std::make_unique<parts>(*parts_);
-  const auto own = [](auto& network, auto copy) {
-    auto out = std::make_shared<std::remove_const_t<std::remove_reference_t<decltype(*network)>>>(
-        *network);
-    copy(*out);
-    network = std::move(out);
+  const auto changed_copy = [](const auto& network, auto change) {
+    auto out = std::make_shared<std::remove_cvref_t<decltype(network)>>(network);
+    change(*out);
+    return out;
   };
   result<void> outcome;
   for (const auto& [file, strength] : loras) {
@@ -400,12 +400,15 @@ result<std::shared_ptr<const stable_diffusion>> stable_diffusion::with_loras(
     const auto apply = [&, strength = strength, &file = *file](auto& net, auto... name) {
       if (outcome) outcome = add_lora(net, name..., file, strength, unmatched);
     };
-    if (concerns(*file, "unet")) own(changed->unet, [&](unet& net) { apply(net); });
+    if (concerns(*file, "unet"))
+      changed->unet = changed_copy(*changed->unet, [&](unet& net) { apply(net); });
     for (std::size_t i = 0; i < 2; ++i) {
       const std::string name = i == 0 ? "text_encoder" : "text_encoder_2";
       if (!concerns(*file, name)) continue;
       if (i < changed->texts.size()) {
-        own(changed->texts[i], [&](clip_text& net) { apply(net, name); });
+        const auto original = changed->texts[i].get();
+        changed->texts[i] =
+            part<clip_text>(changed_copy(*original, [&](clip_text& net) { apply(net, name); }));
         continue;
       }
       for (const auto& e : file->entries())

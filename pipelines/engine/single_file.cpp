@@ -46,38 +46,38 @@ class single_file_loader {
     if (auto ok = add_text(named.text, from_.text, at::kFloat); !ok) return ok;
     if (from_.xl)
       if (auto ok = add_text(named.text_2, from_.text_2, lean); !ok) return ok;
-    const auto unet = parse_unet_config(from_.unet);
-    if (!unet) return fail(unet.error());
+    const auto config = parse_unet_config(from_.unet);
+    if (!config) return fail(config.error());
     const auto vae = parse_autoencoder_kl_config(from_.vae);
     if (!vae) return fail(vae.error());
-    const auto kind = kind_of_network(*unet, vae->latent_channels);
+    const auto kind = kind_of_network(*config, vae->latent_channels);
     if (!kind || *kind == diffusion_kind::upscaling)
       return fail(ec::bad_file,
                   fmt::format("{}: {}", file_.string(),
                               kind ? "upscalers are loaded from folders" : kind.error().message));
     p_->kind = *kind;
     p_->scaling_factor = vae->scaling_factor;
-    if (auto ok = add(p_->unet, named.unet, *unet, lean); !ok) return ok;
-    return add(p_->vae, named.vae, *vae, at::kFloat);
+    if (auto ok = add<unet>(p_->unet, named.unet, *config, lean); !ok) return ok;
+    return add<autoencoder_kl>(p_->vae, named.vae, *vae, at::kFloat);
   }
 
   result<void> add_text(stored_tensors& tensors, const json::object& json, at::ScalarType dtype) {
     const auto config = parse_clip_text_config(json);
     if (!config) return fail(config.error());
-    std::shared_ptr<const clip_text> text;
-    if (auto ok = add(text, tensors, *config, dtype); !ok) return ok;
+    part<clip_text> text;
+    if (auto ok = add<clip_text>(text, tensors, *config, dtype); !ok) return ok;
     p_->texts.push_back(std::move(text));
     return {};
   }
 
-  template <class Network, class Config>
-  result<void> add(std::shared_ptr<const Network>& into, stored_tensors& tensors,
-                   const Config& config, at::ScalarType dtype) {
+  template <class Network, class Into, class Config>
+  result<void> add(Into& into, stored_tensors& tensors, const Config& config,
+                   at::ScalarType dtype) {
     const auto source = checkpoint::of(std::move(tensors), file_, dtype, options_.device);
     std::uint64_t bytes = 0;
     auto made = build_network<Network>(config, *source, &bytes);
     if (!made) return fail(made.error());
-    into = std::move(*made);
+    into = Into(std::shared_ptr<const Network>(std::move(*made)));
     p_->bytes += bytes;
     return {};
   }

@@ -3,17 +3,22 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <optional>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/python_json.hpp"
+#include "pipelines/engine/shared_networks.hpp"
 #include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
+#include "pipelines/engine/tensor_memory.hpp"
 
 namespace lp::engine {
 
@@ -152,6 +157,28 @@ result<diffusion_kind> kind_of_network(const unet_config& unet, std::int64_t lat
                   2 * latent_channels, latent_channels + 3, latent_channels));
 }
 
+/// Puts the network's weights in order on a thread of its own. Where memory does not suffice for
+/// that they stay as they are, which computes the same.
+std::shared_future<void> pack_meanwhile(std::shared_ptr<unet> network) {
+  return std::async(std::launch::async,
+                    [network = std::move(network), threads = at::get_num_threads()] {
+                      at::set_num_threads(threads);
+                      try {
+                        const c10::InferenceMode no_gradients;
+                        network->pack();
+                      } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
+                      }
+                    })
+      .share();
+}
+
+/// What pipelines with the same UNet share.
+struct unet_in_use {
+  std::shared_ptr<unet> network;
+  std::shared_future<void> packing;
+  std::uint64_t bytes = 0;
+};
+
 /// The folder's files, read one after the other; the first error ends it.
 class pipeline_loader {
  public:
@@ -206,11 +233,11 @@ class pipeline_loader {
     for (const auto* name : {"text_encoder", "text_encoder_2"}) {
       if (parts_->texts.size() == 1 && !xl) break;
       const bool large = bytes_of_weights(folder_ / name) > 2 * large_weights;
-      std::shared_ptr<const clip_text> text;
+      part<clip_text> text;
       if (auto ok = load_one(text, load_clip_text, name, large ? lean : at::kFloat); !ok) return ok;
       parts_->texts.push_back(std::move(text));
     }
-    if (auto ok = load_one(parts_->unet, load_unet, "unet", lean); !ok) return ok;
+    if (auto ok = load_unet_of(lean); !ok) return ok;
     if (tiny_vae_) return load_one(parts_->tiny, load_autoencoder_tiny, "vae", at::kFloat);
     if (auto ok = load_one(parts_->vae, load_autoencoder_kl, "vae", at::kFloat); !ok) return ok;
     std::error_code ignored;
@@ -218,14 +245,60 @@ class pipeline_loader {
     return load_one(parts_->tiny, load_autoencoder_tiny, "vae_tiny", at::kFloat);
   }
 
+  result<void> load_unet_of(at::ScalarType dtype) {
+    const auto folder = folder_ / "unet";
+    const auto make = [&]() -> result<std::shared_ptr<unet_in_use>> {
+      auto out = std::make_shared<unet_in_use>();
+      auto made = load_unet(folder, dtype, options_.device, &out->bytes, false);
+      if (!made) return fail(made.error());
+      out->network = std::move(*made);
+      out->packing = pack_meanwhile(out->network);
+      return out;
+    };
+    const auto held = shared_networks<unet_in_use>::instance().get(key_of(folder, dtype), make);
+    if (!held) return fail(held.error());
+    parts_->bytes += (*held)->bytes;
+    parts_->packing = (*held)->packing;
+    parts_->unet = std::shared_ptr<const unet>(*held, (*held)->network.get());
+    return {};
+  }
+
+  std::string key_of(const fs::path& folder, at::ScalarType dtype) const {
+    const auto identity = identity_of(folder);
+    if (identity.empty()) return {};
+    return fmt::format("{} {}\n{}", at::toString(dtype), options_.device.str(), identity);
+  }
+
   template <class Network, class Loader>
-  result<void> load_one(std::shared_ptr<const Network>& into, Loader loader, const char* component,
+  result<void> load_one(part<Network>& into, Loader loader, const char* component,
                         at::ScalarType dtype) {
-    std::uint64_t bytes = 0;
-    auto made = loader(folder_ / component, dtype, options_.device, &bytes);
+    using held = std::pair<std::shared_ptr<const Network>, std::uint64_t>;
+    auto bytes = std::make_shared<std::uint64_t>(0);
+    const auto path = folder_ / component;
+    auto load = [loader, path, key = key_of(path, dtype), dtype, device = options_.device,
+                 bytes]() -> result<std::shared_ptr<const Network>> {
+      const auto make = [&]() -> result<std::shared_ptr<held>> {
+        std::uint64_t size = 0;
+        auto made = loader(path, dtype, device, &size);
+        if (!made) return fail(made.error());
+        return std::make_shared<held>(std::move(*made), size);
+      };
+      const auto there = shared_networks<held>::instance().get(key, make);
+      if (!there) return fail(there.error());
+      *bytes = (*there)->second;
+      return std::shared_ptr<const Network>(*there, (*there)->first.get());
+    };
+    if (options_.low_memory) {
+      auto made = part<Network>::on_demand(std::move(load));
+      if (!made) return fail(made.error());
+      into = std::move(*made);
+      parts_->largest_absent = std::max(parts_->largest_absent, *bytes);
+      return {};
+    }
+    auto made = load();
     if (!made) return fail(made.error());
-    into = std::move(*made);
-    parts_->bytes += bytes;
+    into = part<Network>(std::move(*made));
+    parts_->bytes += *bytes;
     return {};
   }
 
@@ -333,18 +406,18 @@ result<std::unique_ptr<scheduler>> stable_diffusion::parts::new_scheduler(
 }
 
 std::int64_t stable_diffusion::parts::latent_channels() const {
-  return vae ? vae->config().latent_channels : tiny->config().latent_channels;
+  return vae ? vae.config().latent_channels : tiny.config().latent_channels;
 }
 std::int64_t stable_diffusion::parts::scale() const {
-  return vae ? vae->config().scale() : tiny->config().scale();
+  return vae ? vae.config().scale() : tiny.config().scale();
 }
 
-at::Tensor stable_diffusion::parts::encode(const at::Tensor& pictures) const {
+at::Tensor stable_diffusion::parts::encode(const at::Tensor& pictures, bool tiled) const {
   const auto there = pictures.to(device);
   if (!vae) return tiny->encode(there).to(at::kCPU, at::kFloat);
   tiling tiles;
-  tiles.sample_size = tiles.latent_size * vae->config().scale();
-  const bool tiled = pictures.size(2) * pictures.size(3) > untiled_pixels;
+  tiles.sample_size = tiles.latent_size * vae.config().scale();
+  tiled = tiled || pictures.size(2) * pictures.size(3) > untiled_pixels;
   return (tiled ? vae->encode_tiled(there, tiles) : vae->encode(there)).to(at::kCPU, at::kFloat);
 }
 
@@ -356,21 +429,21 @@ at::Tensor stable_diffusion::parts::sample_latents(const at::Tensor& encoded,
   auto shape = posterior.mean.sizes().vec();
   shape[0] = count;
   const auto drawn = posterior.mean + posterior.std * draw_noise(shape, generators);
-  return (drawn - vae->config().shift_factor) * scaling_factor;
+  return (drawn - vae.config().shift_factor) * scaling_factor;
 }
 
 at::Tensor stable_diffusion::parts::likely_latents(const at::Tensor& encoded) const {
   return vae ? latent_distribution::from_moments(encoded).mean : encoded;
 }
 
-at::Tensor stable_diffusion::parts::decode(const at::Tensor& latents) const {
+at::Tensor stable_diffusion::parts::decode(const at::Tensor& latents, bool tiled) const {
   at::Tensor decoded;
   if (vae) {
-    const auto plain = (latents / scaling_factor + vae->config().shift_factor).to(device);
-    const auto side = vae->config().scale();
+    const auto plain = (latents / scaling_factor + vae.config().shift_factor).to(device);
+    const auto side = vae.config().scale();
     tiling tiles;
     tiles.sample_size = tiles.latent_size * side;
-    const bool tiled = latents.size(2) * latents.size(3) * side * side > untiled_pixels;
+    tiled = tiled || latents.size(2) * latents.size(3) * side * side > untiled_pixels;
     decoded = tiled ? vae->decode_tiled(plain, tiles) : vae->decode(plain);
   } else {
     decoded = tiny->decode((latents / scaling_factor).to(device));
@@ -379,10 +452,14 @@ at::Tensor stable_diffusion::parts::decode(const at::Tensor& latents) const {
 }
 
 stable_diffusion::stable_diffusion(std::unique_ptr<parts> p) : parts_(std::move(p)) {}
-stable_diffusion::~stable_diffusion() = default;
+stable_diffusion::~stable_diffusion() {
+  parts_.reset();
+  trim_tensor_memory();
+}
 
 result<std::shared_ptr<const stable_diffusion>> stable_diffusion::load(
     const fs::path& folder, const stable_diffusion_options& options) {
+  use_tensor_memory();
   return guarded([&]() -> result<std::shared_ptr<const stable_diffusion>> {
     std::error_code ignored;
     if (fs::is_regular_file(folder, ignored)) {
@@ -399,7 +476,10 @@ result<std::shared_ptr<const stable_diffusion>> stable_diffusion::load(
 }
 
 std::uint64_t stable_diffusion::bytes() const {
-  return parts_->bytes;
+  return parts_->bytes + parts_->largest_absent;
+}
+void stable_diffusion::wait_until_packed() const {
+  (void)parts_->ready_unet();
 }
 std::int64_t stable_diffusion::scale() const {
   return parts_->scale();

@@ -33,6 +33,8 @@ enum class weight_precision {
 struct stable_diffusion_options {
   weight_precision precision = weight_precision::automatic;
   at::Device device = at::kCPU;
+  /// Text encoders and autoencoders of folders are in memory only while they are used.
+  bool low_memory = false;
   /// A scheduler_config.json to use in place of the folder's; empty: the folder's.
   std::filesystem::path scheduler_config;
 };
@@ -86,6 +88,11 @@ struct drawing_request {
   double strength = 0.8;              ///< how much of an image is given up, 0 to 1
   double image_guidance_scale = 1.5;  ///< editing: how closely to keep to the picture
   int noise_level = 20;               ///< upscaling: noise added to the small picture
+  /// As little memory as can be: one picture a call, and pictures coded in tiles from 512x512 on,
+  /// which shows a little at large sizes.
+  bool lean = false;
+  /// For memory_for() alone: there will be an image, though it is not given.
+  bool encodes = false;
 };
 
 class stable_diffusion;
@@ -166,6 +173,10 @@ class stable_diffusion {
 
   /// Foresees the memory of a drawing; of the request only sizes and counts are read.
   drawing_memory memory_for(const drawing_request& request) const;
+
+  /// load() returns as soon as prompts can be encoded; the first step waits by itself until the
+  /// UNet can compute.
+  void wait_until_packed() const;
 
   std::uint64_t bytes() const;         ///< memory of the weights
   std::int64_t scale() const;          ///< pixels a latent covers along one side

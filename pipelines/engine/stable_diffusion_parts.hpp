@@ -2,6 +2,7 @@
 // What stable_diffusion.cpp loads and drawing.cpp computes with; of no use to others.
 #pragma once
 
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "pipelines/engine/autoencoder_tiny.hpp"
 #include "pipelines/engine/clip_text_encoder.hpp"
 #include "pipelines/engine/clip_tokenizer.hpp"
+#include "pipelines/engine/part.hpp"
 #include "pipelines/engine/schedulers/scheduler.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
 #include "pipelines/engine/unet.hpp"
@@ -27,11 +29,14 @@ inline constexpr std::int64_t positions_a_call = 8 * 64 * 64;
 
 /// Everything is shared: a variant with low-rank additions is a copy with other layers.
 struct stable_diffusion::parts {
-  std::vector<clip_tokenizer> tokenizers;               ///< one, or two for SDXL
-  std::vector<std::shared_ptr<const clip_text>> texts;  ///< as many
+  std::vector<clip_tokenizer> tokenizers;  ///< one, or two for SDXL
+  std::vector<part<clip_text>> texts;      ///< as many
   std::shared_ptr<const lp::engine::unet> unet;
-  std::shared_ptr<const autoencoder_kl> vae;     ///< or, where the folder has it instead,
-  std::shared_ptr<const autoencoder_tiny> tiny;  ///< this one; both: this one for previews
+  part<autoencoder_kl> vae;     ///< or, where the folder has it instead,
+  part<autoencoder_tiny> tiny;  ///< this one; both: this one for previews
+  /// Set while the UNet is put into the order in which it computes, on a thread of its own: prompts
+  /// can be encoded meanwhile. The UNet's layers are not to be touched before.
+  std::shared_future<void> packing;
   boost::json::object scheduler_config;
   std::string scheduler_class;
   boost::json::object low_res_scheduler;  ///< upscaling: how noise gets onto the small picture
@@ -40,7 +45,8 @@ struct stable_diffusion::parts {
   double scaling_factor = 1;           ///< latents over what the autoencoder gives
   at::Device device = at::kCPU;
   weight_precision precision = weight_precision::fp32;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;           ///< of what is always in memory
+  std::uint64_t largest_absent = 0;  ///< of the largest part that is there only while it is used
 
   /// A sampler of its own for each drawing, since samplers have state; `name` as for
   /// choose_scheduler(), empty for the model's.
@@ -48,20 +54,25 @@ struct stable_diffusion::parts {
 
   /// Networks that take the guidance as an input (latent consistency models) need no second pass.
   bool embeds_guidance() const { return unet->config().time_cond_proj_dim > 0; }
+  /// The UNet, ready to compute.
+  const lp::engine::unet& ready_unet() const {
+    if (packing.valid()) packing.wait();
+    return *unet;
+  }
   bool is_xl() const { return unet->config().text_time; }
   std::int64_t latent_channels() const;
   std::int64_t scale() const;
 
   /// pictures [n, 3, H, W] in [-1, 1] -> moments [n, 2c, h, w], or latents [n, c, h, w] with a tiny
   /// autoencoder. Not scaled.
-  at::Tensor encode(const at::Tensor& pictures) const;
+  at::Tensor encode(const at::Tensor& pictures, bool tiled = false) const;
   /// One scaled latent a generator, drawn from the posterior of one picture's encode().
   at::Tensor sample_latents(const at::Tensor& encoded,
                             std::vector<at::Generator>& generators) const;
   /// The most likely latents of a picture's encode(), not scaled.
   at::Tensor likely_latents(const at::Tensor& encoded) const;
   /// Scaled latents [1, c, h, w] -> [1, 3, H, W] in [0, 1].
-  at::Tensor decode(const at::Tensor& latents) const;
+  at::Tensor decode(const at::Tensor& latents, bool tiled = false) const;
 };
 
 /// What a UNet beside an autoencoder of so many channels was made for; ec::bad_file if for nothing

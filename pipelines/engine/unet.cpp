@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/engine/unet.hpp"
 
-#include <malloc.h>
-
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 #include <c10/util/Exception.h>
@@ -90,7 +88,6 @@ void unet::pack() {
     for (auto& resnet : l.resnets) resnet.pack();
     if (l.down) l.down->conv.pack();
     if (l.up) l.up->conv.pack();
-    malloc_trim(0);  // the old order's memory, hundreds of megabytes, would stay with the process
   };
   conv_in_.pack();
   conv_out_.pack();

@@ -38,10 +38,13 @@ TEST(config, fills_in_defaults) {
 }
 
 TEST(config, the_effective_configuration_reads_back_as_itself) {
-  const auto c =
-      parse(testing::noop_cluster(0, "slots = 3\nmemory = \"2 GiB\"", "job_timeout = \"90s\""));
+  const auto c = parse(testing::noop_cluster(
+      0, "slots = 3\nmemory = \"2 GiB\"\nmemory_limit = \"3 GiB\"\nlow_memory = true",
+      "job_timeout = \"90s\""));
   ASSERT_TRUE(c) << c.error().message;
   EXPECT_EQ(c->workers.at(0).memory, 2ULL << 30);
+  EXPECT_EQ(c->workers.at(0).memory_limit, 3ULL << 30);
+  EXPECT_TRUE(c->workers.at(0).low_memory);
   EXPECT_EQ(c->gateways.at(0).job_timeout, seconds(90));
   const std::string text = to_toml(*c);
   const auto again = parse(text);
@@ -164,6 +167,11 @@ INSTANTIATE_TEST_SUITE_P(
               "f.toml:4: [[worker]] models: there is no model \"x\""},
         wrong{"[[worker]]\nname = \"w\"\norchestrator = \"127.0.0.1:1\"\nmemory = \"8 GB\"",
               "f.toml:4: [[worker]] memory: expected a size"},
+        wrong{"[[worker]]\nname = \"w\"\norchestrator = \"127.0.0.1:1\"\nmemory = \"2 GiB\"\n"
+              "memory_limit = \"1 GiB\"",
+              "f.toml:4: [[worker]] memory: expected at most memory_limit"},
+        wrong{"[[worker]]\nname = \"w\"\norchestrator = \"127.0.0.1:1\"\nlow_memory = 1",
+              "f.toml:4: [[worker]] low_memory: expected true or false"},
         wrong{"[[worker]]\nname = \"w\"\norchestrator = \"nobody\"",
               "f.toml: worker w: there is no orchestrator \"nobody\""},
         wrong{"worker = 3", "f.toml:1: top level: worker: expected tables, each begun by"},

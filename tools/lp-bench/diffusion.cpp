@@ -11,6 +11,7 @@
 #include <boost/json.hpp>
 
 #include "pipelines/engine.hpp"
+#include "pipelines/engine/tensor_memory.hpp"
 #include "runtime/base/bytes.hpp"
 #include "runtime/base/clock.hpp"
 #include "tools/lp-bench/memory.hpp"
@@ -27,7 +28,8 @@ pipelines::job_input job(const diffusion_options& o, int seed) {
                {"height", o.height},
                {"num_inference_steps", o.steps},
                {"guidance_scale", o.guidance},
-               {"seed", seed}};
+               {"seed", seed},
+               {"num_images_per_prompt", o.images}};
   return in;
 }
 
@@ -88,6 +90,7 @@ void add_diffusion_options(CLI::App& command, diffusion_options& o) {
   command.add_option("--height", o.height, "pixels")->check(CLI::Range(64, 2048));
   command.add_option("--steps", o.steps, "denoising steps")->check(CLI::Range(1, 1000));
   command.add_option("--guidance", o.guidance, "1: none, and half the work");
+  command.add_option("--images", o.images, "pictures of each job")->check(CLI::Range(1, 16));
   command.add_option("--jobs", o.jobs, "how many at once, a list")->delimiter(',');
   command.add_option("--threads", o.threads, "0: all cores")->check(CLI::Range(0, 1024));
 }
@@ -108,10 +111,13 @@ int bench_diffusion(const diffusion_options& o) {
   auto around = take_yardstick();
   if (const auto warm = run_jobs(**model, o, 1, false); !warm) return complain(warm.error());
   reset_peak_memory();
+  engine::reset_tensor_memory_peak();
   const auto before = process_memory("VmRSS");
+  const auto held = engine::tensor_memory().in_use;
   for (const int count : o.jobs) {
     const auto alone = run_jobs(**model, o, count, false);
     const auto peak = process_memory("VmHWM");
+    const auto tensors = engine::tensor_memory().peak - held;
     if (!alone) return complain(alone.error());
     const auto together = run_jobs(**model, o, count, true);
     if (!together) return complain(together.error());
@@ -121,8 +127,10 @@ int bench_diffusion(const diffusion_options& o) {
         count, count == 1 ? "" : "s", alone->step, alone->seconds / count, count / alone->seconds,
         together->step, count / together->seconds, alone->seconds / together->seconds);
     if (count == 1)
-      fmt::print("peak memory {}: {} on top of what was held; foreseen {}\n", human_bytes(peak),
-                 human_bytes(peak > before ? peak - before : 0), human_bytes(need->peak));
+      fmt::print(
+          "peak memory {}: {} on top of what was held, {} of tensors; foreseen {} ({:.2f} x)\n",
+          human_bytes(peak), human_bytes(peak > before ? peak - before : 0), human_bytes(tensors),
+          human_bytes(need->peak), static_cast<double>(need->peak) / static_cast<double>(tensors));
     std::fflush(stdout);
   }
   around = best_of(around, take_yardstick());

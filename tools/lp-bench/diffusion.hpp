@@ -18,6 +18,7 @@ struct diffusion_options {
   std::int64_t width = 64;  ///< pixels
   std::int64_t height = 64;
   int steps = 10;
+  int images = 1;  ///< pictures of each job
   double guidance = 7.5;
   std::vector<int> jobs{1, 2, 4, 8};
   int threads = 0;  ///< 0: all the machine has

@@ -18,6 +18,7 @@
 
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/random_parameters.hpp"
+#include "pipelines/engine/tensor_memory.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "runtime/base/bytes.hpp"
 #include "tools/lp-bench/memory.hpp"
@@ -98,6 +99,7 @@ int bench_unet(const unet_options& o) {
   }
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   at::set_num_threads(o.threads > 0 ? o.threads : cores);
+  engine::use_tensor_memory();
   const c10::InferenceMode inference;
   const auto before = process_memory("VmRSS");
   auto weights = std::make_unique<engine::random_parameters>(engine::random_parameters::options{

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// A network of a model that is in memory always, or only while it is used.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+#include "runtime/base/error.hpp"
+
+namespace lp::engine {
+
+/// Copies share the network. Safe from any thread.
+template <class Network>
+class part {
+ public:
+  using config_type = std::remove_cvref_t<decltype(std::declval<const Network&>().config())>;
+  using pointer = std::shared_ptr<const Network>;
+  using loader = std::function<result<pointer>()>;
+
+  part() = default;
+
+  /// Always there.
+  explicit part(pointer network)
+      : config_(std::make_shared<const config_type>(network->config())),
+        kept_(std::move(network)) {}
+
+  /// Loads the network, to know that it can be and what it is, and drops it; from then on it is
+  /// loaded for each use.
+  static result<part> on_demand(loader load) {
+    const auto first = load();
+    if (!first) return fail(first.error());
+    part out;
+    out.config_ = std::make_shared<const config_type>((*first)->config());
+    out.absent_ = std::make_shared<absent>();
+    out.absent_->load = std::move(load);
+    return out;
+  }
+
+  explicit operator bool() const { return config_ != nullptr; }
+  const config_type& config() const { return *config_; }
+
+  /// The network, which stays as long as somebody holds the pointer. Throws std::runtime_error
+  /// where it cannot be loaded any more.
+  pointer get() const {
+    if (kept_) return kept_;
+    const std::lock_guard lock(absent_->mutex);
+    if (auto used = absent_->used.lock()) return used;
+    auto loaded = absent_->load();
+    if (!loaded) throw std::runtime_error(loaded.error().message);
+    absent_->used = *loaded;
+    return *loaded;
+  }
+  pointer operator->() const { return get(); }
+
+ private:
+  struct absent {
+    std::mutex mutex;
+    loader load;
+    std::weak_ptr<const Network> used;
+  };
+
+  std::shared_ptr<const config_type> config_;
+  pointer kept_;
+  std::shared_ptr<absent> absent_;
+};
+
+}  // namespace lp::engine
