@@ -14,6 +14,7 @@
 #include "pipelines/engine/blas.hpp"
 #include "pipelines/engine/convert_weights.hpp"
 #include "pipelines/engine/cuda/devices.hpp"
+#include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/image_model.hpp"
 #include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
@@ -78,11 +79,13 @@ class torch_engine final : public pipelines::engine {
     if (where.type == pipelines::device::kind::cuda) return open_cuda(where);
     const auto blas = find_blas();
     if (auto advice = blas_advice(blas); !advice.empty()) warnings.push_back(std::move(advice));
-    if (const double ms = time_matrix_product(); ms > slow_product_ms) {
+    // Where the process has used up its memory there is nothing to measure with.
+    const auto ms = guarded([]() -> result<double> { return time_matrix_product(); });
+    if (ms && *ms > slow_product_ms) {
       warnings.push_back(fmt::format(
           "a product of 512x512 matrices takes {:.0f} ms with {}; with OpenBLAS (openmp) on an "
           "idle machine it takes under 10",
-          ms, blas.name));
+          *ms, blas.name));
     }
     auto info = cpu_info();
     info.id = where.name();

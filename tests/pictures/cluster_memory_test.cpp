@@ -49,7 +49,7 @@ TEST(cluster_memory, jobs_wait_for_room_and_are_all_drawn) {
 
 TEST(cluster_memory, jobs_that_never_fit_are_refused_with_the_reason) {
   const no_limit_afterwards after;
-  test_cluster cluster(example_within("20 MiB"));
+  test_cluster cluster(example_within("21 MiB"));
   const answer a = cluster.client().post("/text-to-image", body);
   EXPECT_GE(a.status, 500U) << a.text;
   EXPECT_NE(a.text.find("memory_limit"), std::string::npos) << a.text;
