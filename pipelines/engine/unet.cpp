@@ -5,6 +5,8 @@
 #include <ATen/TensorOperators.h>
 #include <c10/util/Exception.h>
 
+#include "pipelines/engine/tensor_memory.hpp"
+
 namespace lp::engine {
 
 namespace {
@@ -94,6 +96,7 @@ void unet::pack() {
   for (auto& l : down_) pack_level(l);
   if (mid_) pack_level(*mid_);
   for (auto& l : up_) pack_level(l);
+  trim_tensor_memory();  // of the old order
 }
 
 void unet::level::visit(const nn::layer_visitor& visitor) {
