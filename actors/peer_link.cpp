@@ -45,7 +45,7 @@ void retry_later(self_ptr self, const std::string& why) {
 
 void linked(self_ptr self, const orchestrator_actor& peer, const wire::Hello& theirs) {
   link_state& s = state(self);
-  const std::string peer_name = theirs.node();
+  const std::string& peer_name = theirs.node();
   s.delay = first_delay;
   s.last_error.clear();
   s.watched.watch(self, peer, [self, peer_name](const caf::error&) {

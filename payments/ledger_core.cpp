@@ -164,7 +164,8 @@ void ledger_core::submit(std::unique_ptr<ledger_task> task, std::size_t tickets)
       queued_tickets_ += tickets;
     }
   }
-  if (refused) return task->finish(&*refused);
+  // Moved only where it was not refused.
+  if (refused) return task->finish(&*refused);  // NOLINT(bugprone-use-after-move)
   wake_.notify_one();
 }
 

@@ -34,7 +34,8 @@ transformer_block::transformer_block(const scope& at, std::int64_t size, std::in
 at::Tensor transformer_block::operator()(at::Tensor x, const at::Tensor& context) const {
   const auto normed = norm1(x);
   x = nn::add_to(std::move(x), attn1(normed, only_cross_attention ? context : normed));
-  x = nn::add_to(std::move(x), attn2(norm2(x), context));
+  const auto crossed = attn2(norm2(x), context);
+  x = nn::add_to(std::move(x), crossed);
   auto both = gate(norm3(x)).chunk(2, -1);
   const auto opened = nn::activate(both[1], nn::activation::gelu);
   const auto gated = nn::may_overwrite() ? both[0].mul_(opened) : both[0] * opened;

@@ -77,6 +77,7 @@ result<std::unique_ptr<child_process>> child_process::start(std::vector<std::str
 
 void child_process::run(std::vector<std::string> command, const line_handler& on_line) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (std::string& a : command) arguments.push_back(a.data());
   arguments.push_back(nullptr);
   int ends[2] = {-1, -1};

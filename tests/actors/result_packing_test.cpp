@@ -12,7 +12,7 @@ pipelines::output with_file(std::size_t size) {
   pipelines::output out;
   out.files.push_back({"image/png", share(std::string(size, 'x')), 7, false, 64, 32});
   out.stages.push_back({"denoise", 12.5});
-  out.notes.push_back("a note");
+  out.notes.emplace_back("a note");
   out.units = 3;
   return out;
 }

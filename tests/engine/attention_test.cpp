@@ -37,6 +37,7 @@ struct shape {
   bool causal = false;
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): the name that GoogleTest looks for
 void PrintTo(const shape& s, std::ostream* out) {
   *out << s.batch << "x" << s.queries << "x" << s.keys << ", " << s.heads << " heads of " << s.depth
        << (s.causal ? ", causal" : "");

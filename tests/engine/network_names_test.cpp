@@ -60,6 +60,7 @@ struct real_model {
   const char* listing;
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): the name that GoogleTest looks for
 void PrintTo(const real_model& m, std::ostream* out) {
   *out << m.listing;
 }

@@ -53,10 +53,8 @@ TEST(options, files_are_read_and_looked_at) {
             ec::bad_file);
   EXPECT_EQ(parse({"upscale", "--prompt", "", "--image", LP_SOURCE_DIR}).error().code,
             ec::bad_file);
-  EXPECT_EQ(parse({"upscale", "--prompt", "", "--image", LP_SOURCE_DIR "/README.md"})
-                .error()
-                .fields.size(),
-            1U);
+  const std::string text = LP_SOURCE_DIR "/README.md";
+  EXPECT_EQ(parse({"upscale", "--prompt", "", "--image", text}).error().fields.size(), 1U);
 }
 
 TEST(options, what_is_required_must_be_given) {

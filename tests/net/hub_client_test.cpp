@@ -34,9 +34,9 @@ class hub : public ::testing::Test {
  protected:
   hub() {
     fs::create_directories(folder_);
-    write(content_);
+    write(content);
     file_ = {
-        "unet/model.safetensors", content_.size(), *digest_of(target_, digest_kind::sha256), {}};
+        "unet/model.safetensors", content.size(), *digest_of(target_, digest_kind::sha256), {}};
     fs::remove(target_);
   }
   ~hub() override { fs::remove_all(folder_); }
@@ -45,7 +45,7 @@ class hub : public ::testing::Test {
 
   hub_options options() const {
     hub_options o;
-    o.endpoint = server_.endpoint();
+    o.endpoint = server.endpoint();
     o.part_bytes = part;
     o.connections = 3;
     o.tries = 4;
@@ -60,13 +60,13 @@ class hub : public ::testing::Test {
 
   fs::path folder_ = fs::temp_directory_path() / ("lp_hub_" + std::to_string(::getpid()));
   fs::path target_ = folder_ / "model.safetensors";
-  std::string content_ = bytes(10'500);  // eleven ranges
+  std::string content = bytes(10'500);  // eleven ranges
   hub_file file_;
   hub_progress progress_;
   cancel_token stop_;
-  fault_hub server_{{{"/owner/name/resolve/main/unet/model.safetensors", content_},
-                     {"/api/models/owner/name/revision/main",
-                      R"({"id":"owner/name","sha":"0123","siblings":[
+  fault_hub server{{{"/owner/name/resolve/main/unet/model.safetensors", content},
+                    {"/api/models/owner/name/revision/main",
+                     R"({"id":"owner/name","sha":"0123","siblings":[
                         {"rfilename":"a/b.json","size":3,"blobId":"f00"},
                         {"rfilename":"c.safetensors","size":10,"blobId":"0",
                          "lfs":{"sha256":"abc","size":10,"pointerSize":134}}]})"}}};
@@ -86,8 +86,8 @@ TEST_F(hub, lists_files_with_what_verifies_them) {
 
 TEST_F(hub, a_list_that_leads_out_of_the_folder_is_refused) {
   for (const char* path : {"../x", "/etc/x", "a/../../x", "", "a//b", "a\\\\b"}) {
-    server_.set("/api/models/owner/name/revision/main",
-                fmt::format(R"({{"siblings":[{{"rfilename":"{}","size":3}}]}})", path));
+    server.set("/api/models/owner/name/revision/main",
+               fmt::format(R"({{"siblings":[{{"rfilename":"{}","size":3}}]}})", path));
     const auto listing = hub_client(options()).list({"owner/name"});
     ASSERT_FALSE(listing) << path;
     EXPECT_EQ(listing.error().code, ec::bad_file) << path;
@@ -97,15 +97,15 @@ TEST_F(hub, a_list_that_leads_out_of_the_folder_is_refused) {
 TEST_F(hub, a_file_comes_whole_in_ranges_and_tells_its_progress) {
   std::vector<std::uint64_t> told;
   progress_ = [&](std::uint64_t done, std::uint64_t total) {
-    EXPECT_EQ(total, content_.size());
+    EXPECT_EQ(total, content.size());
     told.push_back(done);
   };
   const auto done = download();
   ASSERT_TRUE(done) << render(done.error());
-  EXPECT_EQ(read_file(target_), content_);
-  EXPECT_EQ(server_.requests(), 11);
+  EXPECT_EQ(read_file(target_), content);
+  EXPECT_EQ(server.requests(), 11);
   EXPECT_EQ(told.front(), 0U);
-  EXPECT_EQ(told.back(), content_.size());
+  EXPECT_EQ(told.back(), content.size());
   EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1) << "nothing is left beside it";
 }
@@ -113,10 +113,10 @@ TEST_F(hub, a_file_comes_whole_in_ranges_and_tells_its_progress) {
 TEST_F(hub, every_fault_is_survived) {
   for (const fault f : {fault::cut, fault::hang_up, fault::wrong_range, fault::whole,
                         fault::short_body, fault::too_many, fault::unavailable, fault::slow}) {
-    server_.expect({f, fault::none, f, f});
+    server.expect({f, fault::none, f, f});
     const auto done = download();
     ASSERT_TRUE(done) << static_cast<int>(f) << render(done.error());
-    EXPECT_EQ(read_file(target_), content_);
+    EXPECT_EQ(read_file(target_), content);
     fs::remove(target_);
   }
 }
@@ -125,14 +125,14 @@ TEST_F(hub, a_fault_without_end_is_told_and_the_next_call_goes_on) {
   // The first ranges arrive, then nothing does any more.
   std::deque<fault> faults(5, fault::none);
   faults.insert(faults.end(), 60, fault::unavailable);
-  server_.expect(faults);
+  server.expect(faults);
   const auto done = download();
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ec::unavailable);
   EXPECT_NE(done.error().message.find("503"), std::string::npos) << done.error().message;
   EXPECT_FALSE(fs::exists(target_));
-  server_.expect({});
-  const int before = server_.requests();
+  server.expect({});
+  const int before = server.requests();
   std::uint64_t first = 0;
   bool told = false;
   progress_ = [&](std::uint64_t now, std::uint64_t) {
@@ -140,13 +140,13 @@ TEST_F(hub, a_fault_without_end_is_told_and_the_next_call_goes_on) {
   };
   const auto again = download();
   ASSERT_TRUE(again) << render(again.error());
-  EXPECT_EQ(server_.requests() - before, 6) << "five of eleven ranges were there";
+  EXPECT_EQ(server.requests() - before, 6) << "five of eleven ranges were there";
   EXPECT_EQ(first, 5 * part);
-  EXPECT_EQ(read_file(target_), content_);
+  EXPECT_EQ(read_file(target_), content);
 }
 
 TEST_F(hub, a_wrong_digest_is_an_error_and_leaves_nothing) {
-  server_.set("/owner/name/resolve/main/unet/model.safetensors", std::string(10'500, 'x'));
+  server.set("/owner/name/resolve/main/unet/model.safetensors", std::string(10'500, 'x'));
   const auto done = download();
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ec::bad_file);
@@ -156,20 +156,20 @@ TEST_F(hub, a_wrong_digest_is_an_error_and_leaves_nothing) {
 TEST_F(hub, what_was_begun_for_another_version_is_not_used) {
   std::deque<fault> faults(5, fault::none);
   faults.insert(faults.end(), 60, fault::unavailable);
-  server_.expect(faults);
+  server.expect(faults);
   ASSERT_FALSE(download());
   const std::string other(10'500, 'y');
   write(other);
   file_.sha256 = *digest_of(target_, digest_kind::sha256);
   fs::remove(target_);
-  server_.expect({});
-  server_.set("/owner/name/resolve/main/unet/model.safetensors", other);
+  server.expect({});
+  server.set("/owner/name/resolve/main/unet/model.safetensors", other);
   ASSERT_TRUE(download());
   EXPECT_EQ(read_file(target_), other);
 }
 
 TEST_F(hub, tokens_are_sent_and_their_lack_is_told) {
-  server_.demand_token("secret");
+  server.demand_token("secret");
   EXPECT_EQ(download().error().code, ec::unauthorized);
   EXPECT_EQ(hub_client(options()).list({"owner/name"}).error().code, ec::unauthorized);
   hub_options o = options();

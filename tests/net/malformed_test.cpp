@@ -101,10 +101,8 @@ void add_headers(std::vector<wrong>& out) {
                                  "(X): 1",
                                  "X@: 1",
                                  "X[1]: 1",
-                                 "X: a\x01"
-                                 "b",
-                                 "X: a\x7f"
-                                 "b",
+                                 "X: a\001b",
+                                 "X: a\177b",
                                  "X: 1\r\n folded",
                                  "X: 1\r\n\tfolded",
                                  "X: 1\nY: 2",

@@ -52,7 +52,7 @@ struct seller {
 
 /// A gateway.
 struct buyer {
-  buyer(const std::filesystem::path& folder, actors::purse_options options = {});
+  explicit buyer(const std::filesystem::path& folder, actors::purse_options options = {});
 
   /// Asks `from` for terms unless they are there.
   result<void> get_terms(seller& from, const std::string& pipeline = "noop");

@@ -46,7 +46,7 @@ struct json_rpc_client : testing::Test {
     return client->call("eth_test", {1}, clock::now() + seconds(20));
   }
   void answer(unsigned status, std::string body) {
-    node->answers.push_back(transport::answer{status, std::move(body)});
+    node->answers.emplace_back(transport::answer{status, std::move(body)});
   }
 
   std::shared_ptr<prepared> node = std::make_shared<prepared>();
@@ -54,7 +54,7 @@ struct json_rpc_client : testing::Test {
 };
 
 TEST_F(json_rpc_client, asks_another_endpoint_while_one_is_out_of_order) {
-  node->answers.push_back(fail(ec::unavailable, "refused"));
+  node->answers.emplace_back(fail(ec::unavailable, "refused"));
   answer(503, "overloaded");
   answer(200, "no JSON");
   answer(200, R"({"jsonrpc":"2.0","id":ID,"result":"0x1"})");

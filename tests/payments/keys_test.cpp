@@ -122,8 +122,8 @@ TEST(keys, take_only_numbers_of_the_curve) {
 TEST(keys, wipe_the_secret_they_gave_away) {
   private_key a = dev();
   const private_key b = std::move(a);
-  EXPECT_EQ(a.secret(),
-            std::string(32, '\0'));  // NOLINT(bugprone-use-after-move): that is the point
+  const std::string wiped(32, '\0');
+  EXPECT_EQ(a.secret(), wiped);  // NOLINT(bugprone-use-after-move): that is the point
   EXPECT_EQ(b.clone().secret(), b.secret());
 }
 

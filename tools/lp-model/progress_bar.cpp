@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tools/lp-model/progress_bar.hpp"
 
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "runtime/base/bytes.hpp"
@@ -13,7 +15,7 @@ constexpr milliseconds between_lines{100};
 constexpr int width = 24;
 
 std::string time_text(double seconds_left) {
-  const auto s = static_cast<long>(seconds_left + 0.5);
+  const auto s = std::lround(seconds_left);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02} min", s / 60, s % 60);
   return fmt::format("{}:{:02} h", s / 3600, s % 3600 / 60);

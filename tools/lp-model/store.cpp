@@ -63,6 +63,7 @@ result<std::vector<stored_model>> list_models(const fs::path& models) {
                       fs::exists(e.folder / ".hub.json", none)};
   }
   std::vector<stored_model> out;
+  out.reserve(by_id.size());
   for (auto& [id, m] : by_id) out.push_back(std::move(m));
   return out;
 }

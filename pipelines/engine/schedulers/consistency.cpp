@@ -17,7 +17,7 @@ namespace {
 /// Both pick their time steps among the few that the distillation used.
 class consistency_scheduler : public alpha_scheduler {
  public:
-  consistency_scheduler(settings& config)
+  explicit consistency_scheduler(settings& config)
       : alpha_scheduler(config),
         keep_range_(config, false),
         original_steps_(config.integer("original_inference_steps", 50, 1, schedule_.steps())) {}
