@@ -13,6 +13,7 @@
 #include "actors/input_packing.hpp"
 #include "actors/network_backend.hpp"
 #include "actors/selection.hpp"
+#include "actors/self_timer.hpp"
 #include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"
 
@@ -284,7 +285,7 @@ void expire(self_ptr self) {
   for (const std::string& id : late) {
     answer(self, id, fail(ec::deadline_exceeded, "no orchestrator answered in the job's time"));
   }
-  self->delayed_send(self, expiry_tick, caf::tick_atom_v);
+  send_to_itself(self, expiry_tick, caf::tick_atom_v);
 }
 
 void peer_down(self_ptr self, const std::string& node) {
@@ -306,7 +307,7 @@ void peer_down(self_ptr self, const std::string& node) {
 gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) {
   return spawn_on_network_thread(system, [options](self_ptr self) -> gateway_actor::behavior_type {
     state(self).options = options;
-    self->delayed_send(self, expiry_tick, caf::tick_atom_v);
+    send_to_itself(self, expiry_tick, caf::tick_atom_v);
     return {
         [self](submit_atom, const submission_ptr& what) { submit(self, what); },
         [self](cancel_atom, const std::string& id) { cancel(self, id); },

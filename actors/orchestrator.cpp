@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include "actors/errors.hpp"
+#include "actors/self_timer.hpp"
 #include "actors/worker_pool.hpp"
 #include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"
@@ -67,7 +68,7 @@ using self_ptr = orchestrator_actor::stateful_broker_pointer<orchestrator_state>
 void announce_soon(self_ptr self) {
   if (state(self).announcing) return;
   state(self).announcing = true;
-  self->delayed_send(self, announce_delay, announce_atom_v);
+  send_to_itself(self, announce_delay, announce_atom_v);
 }
 
 void announce(self_ptr self) {
@@ -378,7 +379,7 @@ void expire(self_ptr self) {
     if (job.until <= now) silent.push_back(id);
   }
   for (const std::string& id : silent) end_cancelled(self, id, 0);
-  self->delayed_send(self, expiry_tick, caf::tick_atom_v);
+  send_to_itself(self, expiry_tick, caf::tick_atom_v);
 }
 
 }  // namespace
@@ -388,7 +389,7 @@ orchestrator_actor spawn_orchestrator(caf::actor_system& system, orchestrator_op
       system, [options](self_ptr self) -> orchestrator_actor::behavior_type {
         state(self).options = options;
         state(self).pool = worker_pool(options.hello.node(), options.queue_limit);
-        self->delayed_send(self, expiry_tick, caf::tick_atom_v);
+        send_to_itself(self, expiry_tick, caf::tick_atom_v);
         return {
             [self](hello_atom, const hello& theirs) { return greet(self, theirs); },
             [self](watch_atom, const caf::strong_actor_ptr& who) {
