@@ -13,6 +13,7 @@
 
 #include <caf/actor_addr.hpp>
 #include <caf/actor_cast.hpp>
+#include <caf/actor_clock.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/config.hpp>
@@ -126,15 +127,21 @@ auto request(Self* self, const Handle& to, Duration timeout, Ts&&... xs) {
   return self->request(to, timeout, std::forward<Ts>(xs)...);
 }
 
-template <class Self, class Handle, class Duration, class... Ts>
-void delayed_send(Self* self, const Handle& to, Duration delay, Ts&&... xs) {
-  self->delayed_send(to, delay, std::forward<Ts>(xs)...);
-}
-
 /// The running actor's own handle.
 template <class Self>
 caf::strong_actor_ptr own_handle(Self* self) {
   return caf::strong_actor_ptr{self->ctrl()};
+}
+
+/// A message to the running actor itself after `delay`, without a sender. With one, as
+/// self->delayed_send() makes it, an actor that ends while the message lies in its mailbox would be
+/// kept by its own mailbox for ever (CAF 0.17.6).
+template <class Self, class Duration, class... Ts>
+void send_to_itself(Self* self, Duration delay, Ts&&... xs) {
+  caf::actor_clock& clock = self->system().clock();
+  clock.schedule_message(
+      clock.now() + delay, own_handle(self),
+      caf::make_mailbox_element(nullptr, caf::make_message_id(), {}, std::forward<Ts>(xs)...));
 }
 
 /// A handle that keeps nothing alive, for callbacks from threads that may outlive the actor.

@@ -13,7 +13,6 @@
 #include "actors/input_packing.hpp"
 #include "actors/network_backend.hpp"
 #include "actors/selection.hpp"
-#include "actors/self_timer.hpp"
 #include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"
 

@@ -91,7 +91,7 @@ caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   if (decision->what == next::load) {
     start_load(self, id);
     s.loading[id] = ++s.loads;
-    self->delayed_send(self, load_timeout(s.options.estimate(id)), late_atom_v, id, s.loads);
+    send_to_itself(self, load_timeout(s.options.estimate(id)), late_atom_v, id, s.loads);
     if (!decision->evicted.empty()) tell_owner(self);
   }
   return p;

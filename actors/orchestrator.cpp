@@ -9,7 +9,6 @@
 #include <fmt/core.h>
 
 #include "actors/errors.hpp"
-#include "actors/self_timer.hpp"
 #include "actors/worker_pool.hpp"
 #include "net/wire/convert.hpp"
 #include "runtime/base/log.hpp"

@@ -152,7 +152,7 @@ void make_quotes(self_ptr self, const quote_query_ptr& query) {
 payer_actor spawn_payer(caf::actor_system& system, std::shared_ptr<purse> money) {
   return system.spawn<caf::detached>([money](self_ptr self) -> payer_actor::behavior_type {
     state(self).money = money;
-    delayed_send(self, self, expiry_tick, caf::tick_atom_v);
+    send_to_itself(self, expiry_tick, caf::tick_atom_v);
     return {
         [self](pay_atom, const payment_order_ptr& order) { return pay(self, order); },
         [self](settle_atom, const settlement_ptr& s) { state(self).money->settle(*s, unix_ms()); },
@@ -165,7 +165,7 @@ payer_actor spawn_payer(caf::actor_system& system, std::shared_ptr<purse> money)
         },
         [self](caf::tick_atom) {
           state(self).money->expire(unix_ms());
-          delayed_send(self, self, expiry_tick, caf::tick_atom_v);
+          send_to_itself(self, expiry_tick, caf::tick_atom_v);
         },
     };
   });

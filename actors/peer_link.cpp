@@ -39,7 +39,7 @@ void retry_later(self_ptr self, const std::string& why) {
   if (why != s.last_error) log::debug("link", "{}: {}", s.options.peer, why);
   s.last_error = why;
   std::uniform_int_distribution<long> jitter(s.delay.count() / 2, s.delay.count());
-  delayed_send(self, self, milliseconds(jitter(s.random)), caf::connect_atom_v);
+  send_to_itself(self, milliseconds(jitter(s.random)), caf::connect_atom_v);
   s.delay = std::min(s.delay * 2, longest_delay);
 }
 

@@ -52,7 +52,7 @@ redeemer_actor spawn_redeemer(caf::actor_system& system, redeemer_options option
         [self](caf::tick_atom) {
           const bool busy = step(state(self));
           const redeemer_options& o = state(self).options;
-          delayed_send(self, self, busy ? o.busy_interval : o.interval, caf::tick_atom_v);
+          send_to_itself(self, busy ? o.busy_interval : o.interval, caf::tick_atom_v);
         },
     };
   });

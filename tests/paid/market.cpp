@@ -141,6 +141,15 @@ payments::account buyer::account(const seller& at) {
   return value(money->balance({payments::side::outgoing, at.desk->address()}));
 }
 
+std::unique_ptr<payments::ledger> look_into(const scratch_folder& folder, const std::string& node) {
+  payments::ledger_options options;
+  options.file = folder.path() / node / "ledger.sqlite";
+  options.read_only = true;
+  auto opened = payments::ledger::open(std::move(options));
+  if (!opened) throw std::runtime_error(render(opened.error()));
+  return std::move(*opened);
+}
+
 wire::JobRequest noop_job(const std::string& id) {
   wire::JobRequest r;
   r.set_id(id);

@@ -72,6 +72,9 @@ struct buyer {
   std::unique_ptr<payments::ledger> money;
 };
 
+/// The ledger of a node whose data lies in `folder`, for looking only: the node may have it open.
+std::unique_ptr<payments::ledger> look_into(const scratch_folder& folder, const std::string& node);
+
 /// A job of one unit.
 wire::JobRequest noop_job(const std::string& id);
 

@@ -47,35 +47,20 @@ slots = 4
 
 // The sum of one side's balances in a ledger that a node has open.
 payments::rational total(const scratch_folder& folder, const std::string& node) {
-  payments::ledger_options options;
-  options.file = folder.path() / node / "ledger.sqlite";
-  options.read_only = true;
-  const auto opened = payments::ledger::open(std::move(options));
-  if (!opened) throw std::runtime_error(render(opened.error()));
   payments::rational sum;
-  const auto all = (*opened)->accounts();
+  const auto all = look_into(folder, node)->accounts();
   for (const auto& line : *all) sum += line.balance.credit + line.balance.reserved;
   return sum;
 }
 
 std::size_t audited(const scratch_folder& folder, const std::string& node) {
-  payments::ledger_options options;
-  options.file = folder.path() / node / "ledger.sqlite";
-  options.read_only = true;
-  const auto opened = payments::ledger::open(std::move(options));
-  if (!opened) throw std::runtime_error(render(opened.error()));
-  const auto report = (*opened)->audit(true);
+  const auto report = look_into(folder, node)->audit(true);
   EXPECT_TRUE(report && report->ok());
   return report ? report->tickets : 0;
 }
 
 std::vector<payments::event_line> history(const scratch_folder& folder, const std::string& node) {
-  payments::ledger_options options;
-  options.file = folder.path() / node / "ledger.sqlite";
-  options.read_only = true;
-  const auto opened = payments::ledger::open(std::move(options));
-  if (!opened) throw std::runtime_error(render(opened.error()));
-  return (*opened)->history(0, 10'000).value();
+  return look_into(folder, node)->history(0, 10'000).value();
 }
 
 TEST(paid_cluster, jobs_are_paid_for_and_both_ledgers_agree) {

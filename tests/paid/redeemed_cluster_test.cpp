@@ -107,10 +107,7 @@ boost::json::value ask_wallet(const std::string& ledger, const std::string& comm
 
 std::vector<payments::winning_ticket> winners(const scratch_folder& folder,
                                               const std::string& node) {
-  payments::ledger_options options;
-  options.file = ledger_file(folder, node);
-  options.read_only = true;
-  return get(get(payments::ledger::open(options))->winners(std::nullopt, 10'000));
+  return get(look_into(folder, node)->winners(std::nullopt, 10'000));
 }
 
 bool all_paid(const scratch_folder& folder, const std::string& node) {
