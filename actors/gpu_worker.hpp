@@ -21,7 +21,7 @@ struct gpu_worker_options {
   std::uint64_t device_memory = 0;
   std::vector<pipelines::catalogue_entry> models;  ///< what this worker offers
   std::vector<std::string> warm;                   ///< models to load at start and offer as warm
-  unsigned slots = 1;                              ///< jobs under way at once, stepped in turn
+  unsigned slots = 8;                              ///< jobs under way at once, stepped in turn
   std::uint64_t model_budget = 0;                  ///< bytes for warm models
   std::uint64_t memory_limit = 0;                  ///< for models and jobs together; 0: none
   pipelines::safety_classifier* safety = nullptr;  ///< looks at pictures; none: nothing is checked

@@ -70,8 +70,8 @@ void expire_load(self_ptr self, const std::string& id, std::uint64_t number) {
   const auto it = s.loading.find(id);
   if (it == s.loading.end() || it->second != number) return;
   const error late{ec::load_failed,
-                   fmt::format("{} has not loaded within {} s, which its size allows for", id,
-                               load_timeout(s.options.estimate(id)).count() / 1000),
+                   fmt::format("{} has not loaded within {:g} s, which its size allows for", id,
+                               to_ms(s.options.timeout(s.options.estimate(id))) / 1000),
                    {}};
   log::error("model_cache", "{}: {}", s.options.node, late.message);
   for (promise& p : std::exchange(s.waiting[id], {})) p.deliver(to_caf(late));
@@ -91,7 +91,7 @@ caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   if (decision->what == next::load) {
     start_load(self, id);
     s.loading[id] = ++s.loads;
-    send_to_itself(self, load_timeout(s.options.estimate(id)), late_atom_v, id, s.loads);
+    send_to_itself(self, s.options.timeout(s.options.estimate(id)), late_atom_v, id, s.loads);
     if (!decision->evicted.empty()) tell_owner(self);
   }
   return p;

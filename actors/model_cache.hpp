@@ -24,12 +24,14 @@ struct model_cache_options {
   std::function<result<model_lease>(const std::string& id)> load;
   /// Bytes that loading the model is thought to take.
   std::function<std::uint64_t(const std::string& id)> estimate;
+  /// How long a load of so many bytes may take.
+  std::function<milliseconds(std::uint64_t bytes)> timeout = load_timeout;
 };
 
 /// Spawns a worker's cache: one load a model however many ask, on threads of their own; a model
 /// in use is never dropped, the others are kept within the budget. `owner` is told the warm models
-/// whenever their set changes and may use them without asking. A load that takes longer than
-/// load_timeout() is told as failed to those who wait; its model is kept if it comes all the same.
+/// whenever their set changes and may use them without asking. A load that takes longer than its
+/// timeout is told as failed to those who wait; its model is kept if it comes all the same.
 model_cache_actor spawn_model_cache(caf::actor_system& system, caf::strong_actor_ptr owner,
                                     model_cache_options options);
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/checkpoint_class.hpp"
 #include "pipelines/checkpoint_words.hpp"
 #include "pipelines/model_index.hpp"
 #include "runtime/base/log.hpp"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/model_index.hpp"
 
-#include <array>
-#include <cstdint>
 #include <fstream>
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
+
+#include "pipelines/checkpoint_class.hpp"
 
 namespace lp::pipelines {
 
@@ -33,8 +33,10 @@ result<std::string> read(const std::filesystem::path& file) {
 
 }  // namespace
 
-result<std::string> model_class(const std::filesystem::path& folder) {
-  const auto file = folder / model_index_name;
+result<std::string> model_class(const std::filesystem::path& model) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(model, ignored)) return checkpoint_class(model);
+  const auto file = model / model_index_name;
   const auto text = read(file);
   if (!text) return fail(text.error());
   boost::system::error_code error;
@@ -49,21 +51,6 @@ result<std::string> model_class(const std::filesystem::path& folder) {
                 fmt::format("{}: expected an object with a string _class_name", file.string()));
   }
   return std::string(std::string_view(name->get_string()));
-}
-
-bool whole_checkpoint(const std::filesystem::path& file) {
-  if (file.extension() == ".ckpt") return true;
-  if (file.extension() != ".safetensors") return false;
-  constexpr std::uint64_t longest_header = 32 << 20;  // SDXL's has 300 KiB
-  std::ifstream in(file, std::ios::binary);
-  std::array<unsigned char, 8> length{};
-  if (!in.read(reinterpret_cast<char*>(length.data()), length.size())) return false;
-  std::uint64_t size = 0;
-  for (std::size_t i = length.size(); i-- > 0;) size = size << 8 | length[i];
-  if (size > longest_header) return false;
-  std::string header(size, '\0');
-  if (!in.read(header.data(), static_cast<std::streamsize>(size))) return false;
-  return header.find("\"model.diffusion_model.") != header.npos;
 }
 
 image_tasks tasks_of_class(std::string_view class_name) {
@@ -92,9 +79,8 @@ image_tasks tasks_of_class(std::string_view class_name) {
 
 image_tasks tasks_of(const std::filesystem::path& model) {
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(model, ignored)) {
-    const bool checkpoint = whole_checkpoint(model) || model.extension() == ".pth";
-    return {checkpoint, checkpoint, false};
+  if (std::filesystem::is_regular_file(model, ignored) && pickled(model)) {
+    return {true, true, false};
   }
   const auto name = model_class(model);
   return name ? tasks_of_class(*name) : image_tasks{};

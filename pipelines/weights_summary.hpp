@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "pipelines/safetensors_names.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lp::pipelines {
@@ -18,10 +19,10 @@ struct weights_summary {
   std::map<std::string, std::uint64_t> by_dtype;  ///< "F16" -> parameters
 
   void add(const weights_summary& other);
+  void add(const named_tensor& tensor);
 };
 
-/// Of one .safetensors file: 8 bytes with the header's length, little-endian, then the header, JSON
-/// from a tensor's name to its dtype, shape and place. ec::bad_file for a damaged or cut file.
+/// Of one .safetensors file. ec::bad_file for a damaged or cut file.
 result<weights_summary> summarise_safetensors(const std::filesystem::path& file);
 
 /// Of all .safetensors files in a folder, not below it.

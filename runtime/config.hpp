@@ -59,9 +59,9 @@ struct worker_config {
   std::string name;
   std::string orchestrator;  ///< a name of this file, or "host:port"
   pipelines::device device;
-  std::vector<std::string> models;  ///< ids offered; empty: all that are found
-  std::vector<std::string> warm;    ///< loaded at start
-  std::uint64_t slots = 1;
+  std::vector<std::string> models;    ///< ids offered; empty: all that are found
+  std::vector<std::string> warm;      ///< loaded at start
+  std::uint64_t slots = 8;            ///< jobs under way at most; memory decides before
   std::uint64_t memory = 8ULL << 30;  ///< bytes for warm models
   std::uint64_t memory_limit = 0;     ///< for models and jobs together; 0: what the device has
   bool low_memory = false;            ///< parts of models leave memory between their uses

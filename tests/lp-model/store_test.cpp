@@ -154,6 +154,26 @@ TEST(inspect, tells_what_a_model_is_and_lacks) {
   EXPECT_EQ(inspect("/no/such/model", false).error().code, ec::bad_file);
 }
 
+TEST_F(store, inspects_a_checkpoint_in_one_file) {
+  const fs::path file = models_ / "one.safetensors";
+  const std::string header =
+      R"({"model.diffusion_model.input_blocks.0.0.weight": {"dtype": "F16", "shape": [2, 4, 1, 1],)"
+      R"( "data_offsets": [0, 16]}, "first_stage_model.quant_conv.bias": {"dtype": "F32",)"
+      R"( "shape": [2], "data_offsets": [16, 24]}})";
+  std::string length(8, '\0');
+  length[0] = static_cast<char>(header.size());
+  std::ofstream(file, std::ios::binary) << length << header << std::string(24, '\0');
+  const auto report = inspect(file, true);
+  ASSERT_TRUE(report) << render(report.error());
+  EXPECT_EQ(report->family, "StableDiffusionPipeline");
+  EXPECT_EQ(report->total().bytes, 24U);
+  ASSERT_EQ(report->parts.size(), 2U);
+  EXPECT_EQ(report->parts.front().name, "unet");
+  EXPECT_EQ(report->parts.front().weights.parameters, 8U);
+  ASSERT_EQ(report->missing.size(), 1U);
+  EXPECT_THAT(report->missing.front(), HasSubstr("tokenizer"));
+}
+
 TEST(progress_bar, tells_share_speed_and_time_left) {
   const time_point start{};
   progress_bar bar(start);

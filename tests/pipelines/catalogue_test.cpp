@@ -5,9 +5,11 @@
 
 #include <fstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pipelines/model_index.hpp"
 #include "runtime/base/bytes.hpp"
 
 namespace lp::pipelines {
@@ -40,6 +42,21 @@ class catalogue : public testing::Test {
     return out;
   }
 
+  void file(const fs::path& name, const std::string& header) const {
+    fs::create_directories((root_ / name).parent_path());
+    std::string length(8, '\0');
+    length[0] = static_cast<char>(header.size() & 0xffU);
+    length[1] = static_cast<char>(header.size() >> 8U);
+    std::ofstream(root_ / name, std::ios::binary) << length << header;
+  }
+
+  /// A checkpoint's header; its UNet takes so many channels and has no output.
+  static std::string unet_of(int channels, const std::string& more = {}) {
+    return fmt::format(R"({{"model.diffusion_model.input_blocks.0.0.weight": {{"dtype": "F16", )"
+                       R"("shape": [0, {}, 3, 3], "data_offsets": [0, 0]}}{}{}}})",
+                       channels, more.empty() ? "" : ", ", more);
+  }
+
   const fs::path root_ = fs::temp_directory_path() / ("lp_catalogue_" + random_hex(8));
 };
 
@@ -58,13 +75,8 @@ TEST_F(catalogue, leaves_a_models_parts_alone) {
 }
 
 TEST_F(catalogue, finds_checkpoints_in_one_file) {
-  const auto file = [&](const fs::path& name, const std::string& header) {
-    fs::create_directories((root_ / name).parent_path());
-    std::string length(8, '\0');
-    length[0] = static_cast<char>(header.size());
-    std::ofstream(root_ / name, std::ios::binary) << length << header;
-  };
-  file("fine.safetensors", R"({"model.diffusion_model.out.2.bias": {}})");
+  file("fine.safetensors", unet_of(4));
+  file("refined.safetensors", unet_of(5));
   file("sub/old.ckpt", "");
   file("loras/adapter.safetensors", R"({"lora_unet_mid_block.alpha": {}})");
   file("short.safetensors", "");
@@ -74,6 +86,28 @@ TEST_F(catalogue, finds_checkpoints_in_one_file) {
   std::ofstream(root_ / "tokenizer" / "vocab.json") << "{}";
   EXPECT_THAT(found(), ElementsAre("fine.safetensors*", "sub/old.ckpt"));
   EXPECT_EQ(weight_bytes(root_ / "fine.safetensors"), fs::file_size(root_ / "fine.safetensors"));
+}
+
+TEST_F(catalogue, offers_a_checkpoint_for_what_its_unet_takes) {
+  fs::create_directories(root_ / "tokenizer");
+  std::ofstream(root_ / "tokenizer" / "vocab.json") << "{}";
+  file("any.safetensors", unet_of(4));
+  file("masks.safetensors", unet_of(9));
+  const auto offered = [](const fs::path& f) {
+    const image_tasks t = tasks_of(f);
+    return std::pair(t.from_text, t.from_image);
+  };
+  EXPECT_EQ(offered(root_ / "any.safetensors"), std::pair(true, true));
+  EXPECT_EQ(offered(root_ / "masks.safetensors"), std::pair(false, true));
+  EXPECT_THAT(found(), ElementsAre("any.safetensors*"));
+  EXPECT_EQ(*model_class(root_ / "masks.safetensors"), "StableDiffusionInpaintPipeline");
+  file("xl.safetensors", unet_of(4, R"("conditioner.embedders.1.model.ln_final.bias":)"
+                                    R"({"dtype": "F16", "shape": [0], "data_offsets": [0, 0]})"));
+  EXPECT_EQ(*model_class(root_ / "xl.safetensors"), "StableDiffusionXLPipeline");
+  file("refined.safetensors", unet_of(5));
+  const auto unknown = model_class(root_ / "refined.safetensors");
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("5 input channels"), std::string::npos);
 }
 
 TEST_F(catalogue, takes_the_configured_default) {

@@ -32,7 +32,7 @@ TEST(config, fills_in_defaults) {
   const auto c = parse(small);
   ASSERT_TRUE(c) << c.error().message;
   EXPECT_EQ(c->cluster, "local");
-  EXPECT_EQ(c->workers.at(0).slots, 1U);
+  EXPECT_EQ(c->workers.at(0).slots, 8U);
   EXPECT_EQ(c->workers.at(0).device.name(), "cpu");
   EXPECT_EQ(c->catalogue.at(0).model, "noop");
 }

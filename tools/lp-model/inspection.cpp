@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "pipelines/checkpoint_class.hpp"
+#include "pipelines/checkpoint_words.hpp"
 #include "pipelines/description.hpp"
 #include "pipelines/engine.hpp"
 #include "pipelines/model_files.hpp"
@@ -66,22 +68,7 @@ std::string dtypes(const pipelines::weights_summary& s) {
   return fmt::format("{}", fmt::join(out, ", "));
 }
 
-}  // namespace
-
-pipelines::weights_summary model_report::total() const {
-  pipelines::weights_summary sum;
-  for (const part_report& p : parts) sum.add(p.weights);
-  return sum;
-}
-
-result<model_report> inspect(const fs::path& folder, bool ask_engine) {
-  model_report out;
-  const auto family = pipelines::model_class(folder);
-  if (!family) return fail(family.error());
-  out.family = *family;
-  for (const pipelines::description& d : pipelines::all()) {
-    if (d.accepts && d.accepts(folder)) out.pipelines.push_back(d.name);
-  }
+result<void> look_at_folder(const fs::path& folder, model_report& out) {
   const auto parts = pipelines::parts_of_index(read_file(folder / pipelines::model_index_name));
   if (!parts) return fail(parts.error());
   for (const pipelines::model_part& p : *parts) {
@@ -94,7 +81,42 @@ result<model_report> inspect(const fs::path& folder, bool ask_engine) {
     out.parts.push_back({p.name, p.class_name, *weights});
   }
   for (std::string& lack : pipelines::missing_parts(folder)) out.missing.push_back(std::move(lack));
-  if (ask_engine && out.missing.empty() && !out.pipelines.empty()) ask_for_memory(folder, out);
+  return {};
+}
+
+result<void> look_at_checkpoint(const fs::path& file, model_report& out) {
+  const auto parts = pipelines::checkpoint_parts(file);
+  if (!parts) return fail(parts.error());
+  for (const auto& [name, weights] : *parts) out.parts.push_back({name, "", weights});
+  if (!pipelines::tokenizer_of(file)) {
+    out.missing.push_back(
+        fmt::format("{}: a folder \"tokenizer\" with CLIP's vocab.json and merges.txt",
+                    fs::absolute(file).parent_path().string()));
+  }
+  return {};
+}
+
+}  // namespace
+
+pipelines::weights_summary model_report::total() const {
+  pipelines::weights_summary sum;
+  for (const part_report& p : parts) sum.add(p.weights);
+  return sum;
+}
+
+result<model_report> inspect(const fs::path& model, bool ask_engine) {
+  model_report out;
+  const auto family = pipelines::model_class(model);
+  if (!family) return fail(family.error());
+  out.family = *family;
+  for (const pipelines::description& d : pipelines::all()) {
+    if (d.accepts && d.accepts(model)) out.pipelines.push_back(d.name);
+  }
+  std::error_code ignored;
+  const bool file = fs::is_regular_file(model, ignored);
+  const auto looked = file ? look_at_checkpoint(model, out) : look_at_folder(model, out);
+  if (!looked) return fail(looked.error());
+  if (ask_engine && out.missing.empty() && !out.pipelines.empty()) ask_for_memory(model, out);
   return out;
 }
 

@@ -35,9 +35,9 @@ struct model_report {
   pipelines::weights_summary total() const;
 };
 
-/// Reads headers and settings alone. With `ask_engine` the model is opened, so that the engine
-/// tells what it needs at 512 and 1024 pixels a side.
-result<model_report> inspect(const std::filesystem::path& folder, bool ask_engine);
+/// Of a folder or of a checkpoint in one file. Reads headers and settings alone. With `ask_engine`
+/// the model is opened, so that the engine tells what it needs at 512 and 1024 pixels a side.
+result<model_report> inspect(const std::filesystem::path& model, bool ask_engine);
 
 /// For a terminal, a line a fact.
 std::string to_text(const model_report& report);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/safetensors_names.hpp"
+
+#include <fstream>
+#include <optional>
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+namespace lp::pipelines {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t longest_header = 100'000'000;  // as the format's own reader has it
+
+// Nothing if the entry makes no sense or its place is not in the file.
+std::optional<named_tensor> read_entry(const json::value& entry, std::uint64_t data_size) {
+  const json::object* o = entry.if_object();
+  if (o == nullptr) return std::nullopt;
+  const json::value* dtype = o->if_contains("dtype");
+  const json::value* shape = o->if_contains("shape");
+  const json::value* place = o->if_contains("data_offsets");
+  const bool whole = dtype != nullptr && dtype->is_string() && shape != nullptr &&
+                     shape->is_array() && place != nullptr && place->is_array() &&
+                     place->get_array().size() == 2;
+  if (!whole) return std::nullopt;
+  named_tensor out;
+  out.dtype = std::string(dtype->get_string());
+  out.parameters = 1;
+  boost::system::error_code bad;
+  for (const json::value& side : shape->get_array()) {
+    const auto length = side.to_number<std::uint64_t>(bad);
+    if (bad || (length != 0 && out.parameters > (std::uint64_t{1} << 48) / length)) {
+      return std::nullopt;
+    }
+    out.parameters *= length;
+    out.shape.push_back(length);
+  }
+  const auto begin = place->get_array()[0].to_number<std::uint64_t>(bad);
+  const auto end = bad ? 0 : place->get_array()[1].to_number<std::uint64_t>(bad);
+  if (bad || begin > end || end > data_size) return std::nullopt;
+  out.bytes = end - begin;
+  return out;
+}
+
+}  // namespace
+
+result<std::map<std::string, named_tensor>> read_safetensors_names(const fs::path& file) {
+  const auto damaged = [&](std::string_view what) {
+    return fail(ec::bad_file, fmt::format("{}: {}", file.string(), what));
+  };
+  std::error_code error;
+  const std::uint64_t size = fs::file_size(file, error);
+  std::ifstream in(file, std::ios::binary);
+  unsigned char length_bytes[8] = {};
+  if (error || !in.read(reinterpret_cast<char*>(length_bytes), 8)) return damaged("cannot be read");
+  std::uint64_t length = 0;
+  for (int i = 7; i >= 0; --i) length = length << 8 | length_bytes[i];
+  if (length > longest_header || length + 8 > size) return damaged("its header is cut short");
+  std::string header(length, '\0');
+  if (!in.read(header.data(), static_cast<std::streamsize>(length))) return damaged("cut short");
+  boost::system::error_code bad;
+  const json::value parsed = json::parse(header, bad);
+  if (bad || !parsed.is_object()) return damaged("its header is no JSON object");
+  std::map<std::string, named_tensor> out;
+  for (const auto& [name, entry] : parsed.get_object()) {
+    if (name == "__metadata__") continue;
+    auto tensor = read_entry(entry, size - 8 - length);
+    if (!tensor) {
+      return damaged(fmt::format("the tensor {} has no place in the file, which may be cut short",
+                                 std::string_view(name)));
+    }
+    out.emplace(name, std::move(*tensor));
+  }
+  return out;
+}
+
+}  // namespace lp::pipelines

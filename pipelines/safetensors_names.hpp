@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// What a .safetensors file says of its tensors, from its header alone: no torch.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/base/error.hpp"
+
+namespace lp::pipelines {
+
+struct named_tensor {
+  std::string dtype;  ///< "F16"
+  std::vector<std::uint64_t> shape;
+  std::uint64_t parameters = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// By name. A file begins with 8 bytes, its header's length, little-endian; then the header, JSON
+/// from a tensor's name to its dtype, shape and place. ec::bad_file for a damaged or cut file.
+result<std::map<std::string, named_tensor>> read_safetensors_names(
+    const std::filesystem::path& file);
+
+}  // namespace lp::pipelines
