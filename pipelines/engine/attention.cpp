@@ -10,6 +10,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
+#include <torch/version.h>
 
 #include "pipelines/engine/attention_kernel.hpp"
 
@@ -52,6 +53,22 @@ at::Tensor plain(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, 
   if (causal) scores = scores + causal_mask(q.size(1), k.size(1), scores.options());
   const auto weights = at::softmax(scores, -1, at::kFloat).to(q.scalar_type());
   return merge_heads(at::bmm(weights, split_heads(v, heads)), heads);
+}
+
+/// On GPUs, with libtorch's own kernels where it has them.
+at::Tensor on_gpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t heads,
+                  bool causal, double scale) {
+#if TORCH_VERSION_MAJOR >= 2
+  (void)scale;  // theirs by default
+  const auto heads_first = [heads](const at::Tensor& x) {
+    return x.reshape({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+  };
+  const auto out = at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v),
+                                                    {}, 0.0, causal);
+  return out.transpose(1, 2).reshape(q.sizes());
+#else
+  return plain(q, k, v, heads, causal, scale);
+#endif
 }
 
 at::Tensor dense_tokens(const at::Tensor& x) {
@@ -116,6 +133,7 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   const auto dtype = q.scalar_type();
   const bool kernel_takes_it = q.is_cpu() && (dtype == at::kFloat || dtype == at::kBFloat16) &&
                                k.scalar_type() == dtype && v.scalar_type() == dtype;
+  if (q.is_cuda() && !c10::GradMode::is_enabled()) return on_gpu(q, k, v, heads, causal, scale);
   if (c10::GradMode::is_enabled() || !kernel_takes_it) return plain(q, k, v, heads, causal, scale);
   return tiled(dense_tokens(q), dense_tokens(k), dense_tokens(v), heads, causal, scale);
 }

@@ -17,7 +17,7 @@
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/image_model.hpp"
 #include "pipelines/engine/json_file.hpp"
-#include "pipelines/engine/png.hpp"
+#include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/python_json.hpp"
 #include "pipelines/engine/random.hpp"
 #include "pipelines/engine/schedulers/noise_schedule.hpp"
@@ -113,16 +113,7 @@ class dit_run final : public pipelines::run {
       pipelines::output out;
       for (std::int64_t i = 0; i < x_.size(0); ++i) {
         const auto picture = (x_.narrow(0, i, 1) / 2 + 0.5).clamp(0, 1).expand({1, 3, -1, -1});
-        const auto bytes = (resize_picture(picture, size_) * 255)
-                               .round()
-                               .to(at::kByte)
-                               .squeeze(0)
-                               .permute({1, 2, 0})
-                               .contiguous();
-        rgb_image pixels{
-            static_cast<std::uint32_t>(size_.width),
-            static_cast<std::uint32_t>(size_.height),
-            {static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.numel())}};
+        const auto pixels = to_pixels(resize_picture(picture, size_));
         auto file = encode_png(pixels);
         if (!file) return fail(file.error());
         out.files.push_back(

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine/guarded.hpp"
+#include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 
 namespace lp::engine {
@@ -210,6 +211,14 @@ result<at::Tensor> drawing::picture(std::int64_t i) const {
   if (i < 0 || i >= count()) return fail(ec::internal, "there is no picture of that number");
   return guarded([&]() -> result<at::Tensor> {
     return state_->pipeline->parts_->decode(state_->latents.narrow(0, i, 1), state_->request.lean);
+  });
+}
+
+result<rgb_image> drawing::pixels(std::int64_t i) const {
+  if (i < 0 || i >= count()) return fail(ec::internal, "there is no picture of that number");
+  return guarded([&]() -> result<rgb_image> {
+    return decoded_pixels(state_->pipeline->parts_->decode_raw(state_->latents.narrow(0, i, 1),
+                                                               state_->request.lean));
   });
 }
 

@@ -12,9 +12,10 @@ namespace {
 
 bool is_lack_of_memory(const std::exception& thrown, std::string_view text) {
   if (dynamic_cast<const std::bad_alloc*>(&thrown) != nullptr) return true;
-  // oneDNN's words, last, are those for working space that was not to be had.
-  for (const auto* words : {"DefaultCPUAllocator", "out of memory", "could not create a memory",
-                            "could not execute a primitive"}) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&thrown) != nullptr) return true;  // of a GPU
+  // The CPU's; CUDA's own; its libraries'; oneDNN's for working space that was not to be had.
+  for (const auto* words : {"DefaultCPUAllocator", "out of memory", "STATUS_ALLOC_FAILED",
+                            "could not create a memory", "could not execute a primitive"}) {
     if (text.find(words) != text.npos) return true;
   }
   return false;

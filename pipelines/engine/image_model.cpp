@@ -19,7 +19,7 @@
 #include "pipelines/engine/image_request.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/lora.hpp"
-#include "pipelines/engine/png.hpp"
+#include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
 #include "runtime/base/clock.hpp"
 
@@ -31,17 +31,6 @@ namespace fs = std::filesystem;
 
 /// Combinations of LoRA files that a model keeps at hand.
 constexpr std::size_t kept_variants = 4;
-
-/// The 8-bit pixels of a [1, 3, h, w] picture in [0, 1].
-rgb_image to_bytes(const at::Tensor& picture) {
-  const auto bytes =
-      (picture * 255).round().to(at::kByte).squeeze(0).permute({1, 2, 0}).contiguous();
-  rgb_image out{
-      static_cast<std::uint32_t>(bytes.size(1)), static_cast<std::uint32_t>(bytes.size(0)), {}};
-  out.pixels.assign(reinterpret_cast<const char*>(bytes.data_ptr()),
-                    static_cast<std::size_t>(bytes.numel()));
-  return out;
-}
 
 /// Adds the time until it goes out of scope.
 class stopwatch {
@@ -113,7 +102,7 @@ class image_run final : public pipelines::run {
     const auto picture = drawing_->preview(0);
     if (!picture) return fail(picture.error());
     return guarded([&]() -> result<pipelines::media> {
-      const auto pixels = to_bytes(*picture);
+      const auto pixels = to_pixels(*picture);
       auto file = encode_png(pixels);
       if (!file) return fail(file.error());
       return pipelines::media{"image/png",  share(std::move(*file)), job_.seed, false, pixels.width,
@@ -156,10 +145,11 @@ class image_run final : public pipelines::run {
 
   result<rgb_image> decode(std::int64_t i) {
     const stopwatch watch(decode_ms_);
+    if (!job_.size.resizes()) return drawing_->pixels(i);
     const auto picture = drawing_->picture(i);
     if (!picture) return fail(picture.error());
     return guarded([&]() -> result<rgb_image> {
-      return to_bytes(resize_picture(*picture, job_.size.wanted));
+      return to_pixels(resize_picture(*picture, job_.size.wanted));
     });
   }
 

@@ -436,19 +436,18 @@ at::Tensor stable_diffusion::parts::likely_latents(const at::Tensor& encoded) co
   return vae ? latent_distribution::from_moments(encoded).mean : encoded;
 }
 
+at::Tensor stable_diffusion::parts::decode_raw(const at::Tensor& latents, bool tiled) const {
+  if (!vae) return tiny->decode((latents / scaling_factor).to(device));
+  const auto plain = (latents / scaling_factor + vae.config().shift_factor).to(device);
+  const auto side = vae.config().scale();
+  tiling tiles;
+  tiles.sample_size = tiles.latent_size * side;
+  tiled = tiled || latents.size(2) * latents.size(3) * side * side > untiled_pixels;
+  return tiled ? vae->decode_tiled(plain, tiles) : vae->decode(plain);
+}
+
 at::Tensor stable_diffusion::parts::decode(const at::Tensor& latents, bool tiled) const {
-  at::Tensor decoded;
-  if (vae) {
-    const auto plain = (latents / scaling_factor + vae.config().shift_factor).to(device);
-    const auto side = vae.config().scale();
-    tiling tiles;
-    tiles.sample_size = tiles.latent_size * side;
-    tiled = tiled || latents.size(2) * latents.size(3) * side * side > untiled_pixels;
-    decoded = tiled ? vae->decode_tiled(plain, tiles) : vae->decode(plain);
-  } else {
-    decoded = tiny->decode((latents / scaling_factor).to(device));
-  }
-  return (decoded.to(at::kCPU, at::kFloat) / 2 + 0.5).clamp(0, 1);
+  return (decode_raw(latents, tiled).to(at::kCPU, at::kFloat) / 2 + 0.5).clamp(0, 1);
 }
 
 stable_diffusion::stable_diffusion(std::unique_ptr<parts> p) : parts_(std::move(p)) {}

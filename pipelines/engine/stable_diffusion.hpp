@@ -16,6 +16,7 @@
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
+#include "pipelines/engine/png.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lp::engine {
@@ -120,6 +121,8 @@ class drawing {
   std::int64_t count() const;
   /// Decodes picture `i`: [1, 3, height, width] in [0, 1], fp32.
   result<at::Tensor> picture(std::int64_t i) const;
+  /// The same as 8-bit RGB. On a GPU only the bytes cross to the host.
+  result<rgb_image> pixels(std::int64_t i) const;
   /// Picture `i` as the last step foresaw its end, decoded by the model's tiny autoencoder (a
   /// folder "vae_tiny" beside the others); ec::bad_request without one.
   result<at::Tensor> preview(std::int64_t i) const;

@@ -71,7 +71,9 @@ struct stable_diffusion::parts {
                             std::vector<at::Generator>& generators) const;
   /// The most likely latents of a picture's encode(), not scaled.
   at::Tensor likely_latents(const at::Tensor& encoded) const;
-  /// Scaled latents [1, c, h, w] -> [1, 3, H, W] in [0, 1].
+  /// Scaled latents [1, c, h, w] -> [1, 3, H, W] in about [-1, 1], on the device.
+  at::Tensor decode_raw(const at::Tensor& latents, bool tiled = false) const;
+  /// The same in [0, 1], fp32 on the CPU.
   at::Tensor decode(const at::Tensor& latents, bool tiled = false) const;
 };
 

@@ -10,6 +10,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
 #include <malloc.h>
+#include <torch/version.h>
 
 #include "pipelines/engine/block_heap.hpp"
 
@@ -86,13 +87,28 @@ void* obtain(book& b, std::size_t size) {
   return block;
 }
 
+c10::DataPtr obtain_owned(std::size_t size) {
+  void* const block = size == 0 ? nullptr : obtain(the_book(), size);
+  return {block, block, &release, c10::Device(c10::DeviceType::CPU)};
+}
+
 class counted_allocator final : public c10::Allocator {
  public:
-  c10::DataPtr allocate(std::size_t size) const override {
-    void* const block = size == 0 ? nullptr : obtain(the_book(), size);
-    return {block, block, &release, c10::Device(c10::DeviceType::CPU)};
+#if TORCH_VERSION_MAJOR >= 2
+  c10::DataPtr allocate(std::size_t size) override {
+    return obtain_owned(size);
   }
-  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+  void copy_data(void* to, const void* from, std::size_t size) const override {
+    default_copy_data(to, from, size);
+  }
+#else
+  c10::DataPtr allocate(std::size_t size) const override {
+    return obtain_owned(size);
+  }
+#endif
+  c10::DeleterFnPtr raw_deleter() const override {
+    return &release;
+  }
 };
 
 }  // namespace

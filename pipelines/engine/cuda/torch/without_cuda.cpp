@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include <c10/util/Exception.h>
+
+#include "pipelines/engine/cuda/torch/torch_cuda.hpp"
+
+namespace lp::engine {
+
+gpu_memory_figures gpu_memory(at::Device /*device*/) {
+  return {};
+}
+void reset_gpu_memory_peak(at::Device /*device*/) {}
+void trim_gpu_memory() {}
+void wait_for_gpu(at::Device /*device*/) {}
+void end_round(at::Device /*device*/, std::size_t /*under_way*/) {}
+
+at::Tensor gpu_rgb8(const at::Tensor& /*decoded*/) {
+  TORCH_CHECK(false, "this program was built without a libtorch for GPUs");
+}
+
+std::unique_ptr<call_recorder> new_graph_recorder(at::Device /*device*/) {
+  return nullptr;
+}
+
+}  // namespace lp::engine
