@@ -168,7 +168,8 @@ at::Tensor checkpoint::take(const std::string& name, at::IntArrayRef shape) {
                             : loaded.error().message);
     return placeholder(shape);
   }
-  auto tensor = loaded->to(device_, dtype_);
+  // A GPU converts what it gets as it is in the file.
+  auto tensor = loaded->to(device_).to(dtype_);
   bytes_ += tensor.nbytes();
   return tensor;
 }

@@ -8,6 +8,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "pipelines/engine/prompt_weights.hpp"
+#include "pipelines/engine/upload.hpp"
 
 namespace lp::engine {
 
@@ -76,7 +77,7 @@ encoded encode_one(const stable_diffusion::parts& p, std::size_t which, const st
   const auto tokens = tokens_of(words, prompt);
   const auto laid = lay_out(words, tokens, pieces);
   const auto ids = at::tensor(laid.ids, at::kLong).reshape({static_cast<std::int64_t>(pieces), -1});
-  const auto out = network(ids.to(p.device));
+  const auto out = network(upload(ids, p.device));
   // SDXL was trained on the last layer but one, as it is; SD on the last one, normed.
   const auto from_end = static_cast<std::size_t>(clip_skip + (p.is_xl() ? 1 : 0));
   auto hidden = out.last_hidden_state;
@@ -84,7 +85,7 @@ encoded encode_one(const stable_diffusion::parts& p, std::size_t which, const st
   if (from_end > 0 && !p.is_xl()) hidden = network.final_norm(hidden);
   hidden = hidden.to(at::kFloat).reshape({1, ids.numel(), -1});
   if (!tokens.plain) {
-    const auto weights = at::tensor(laid.weights).to(hidden.device()).reshape({1, -1, 1});
+    const auto weights = upload(at::tensor(laid.weights), hidden.device()).reshape({1, -1, 1});
     const auto weighted = hidden * weights;
     hidden = weighted * (hidden.mean() / weighted.mean());
   }

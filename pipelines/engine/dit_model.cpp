@@ -13,9 +13,9 @@
 #include <boost/json/object.hpp>
 #include <boost/json/string.hpp>
 
+#include "pipelines/engine/compute_scope.hpp"
 #include "pipelines/engine/dit.hpp"
 #include "pipelines/engine/guarded.hpp"
-#include "pipelines/engine/image_model.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/python_json.hpp"

@@ -9,6 +9,7 @@
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
+#include "pipelines/engine/drawing_input.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
@@ -18,48 +19,6 @@ namespace lp::engine {
 namespace {
 
 using parts = stable_diffusion::parts;
-
-/// A picture of a drawing, and what the scheduler shows the network of all its pictures.
-struct picture_at {
-  const drawing::state* of;
-  const at::Tensor* shown;
-  std::int64_t number;
-};
-
-at::Tensor entry(const at::Tensor& rows, std::int64_t i) {
-  return rows.size(0) == 1 ? rows : rows.narrow(0, i, 1);
-}
-
-/// The network's input for some pictures, every pass of one after the other.
-unet_input gather(const std::vector<picture_at>& pictures, at::Device device) {
-  std::vector<at::Tensor> samples, texts, conds, labels, pooled, sizes;
-  std::vector<float> times;
-  for (const auto& [s, shown, i] : pictures) {
-    for (const auto& pass : s->passes) {
-      auto sample = shown->narrow(0, i, 1);
-      if (pass.extra.defined()) sample = at::cat({sample, entry(pass.extra, i)}, 1);
-      samples.push_back(sample);
-      texts.push_back(entry(pass.text, i));
-      times.push_back(static_cast<float>(s->scheduler->timesteps()[s->next]));
-      if (pass.pooled.defined()) pooled.push_back(entry(pass.pooled, i));
-      if (pass.sizes.defined()) sizes.push_back(entry(pass.sizes, i));
-      if (s->guidance_embedding.defined()) conds.push_back(s->guidance_embedding);
-      if (s->labels.defined()) labels.push_back(s->labels);
-    }
-  }
-  const auto together = [&](const std::vector<at::Tensor>& rows) {
-    return rows.empty() ? at::Tensor() : at::cat(rows).to(device);
-  };
-  unet_input in;
-  in.sample = together(samples);
-  in.timestep = at::tensor(times).to(device);
-  in.encoder_hidden_states = together(texts);
-  in.timestep_cond = together(conds);
-  in.class_labels = together(labels);
-  in.text_embeds = together(pooled);
-  in.time_ids = together(sizes);
-  return in;
-}
 
 /// One picture's passes as the prediction that the scheduler takes.
 at::Tensor mix(const drawing_request& r, const at::Tensor& passes) {
@@ -77,11 +36,11 @@ at::Tensor mix(const drawing_request& r, const at::Tensor& passes) {
 
 /// Predictions for all pictures, at most `at_once` rows of the network's batch in a call.
 std::vector<at::Tensor> predict(const parts& p, const std::vector<picture_at>& pictures,
-                                std::int64_t at_once) {
+                                std::int64_t at_once, bool lean) {
   std::vector<at::Tensor> out;
   std::vector<picture_at> call;
   const auto flush = [&] {
-    const auto rows = p.ready_unet()(gather(call, p.device)).to(at::kCPU, at::kFloat);
+    const auto rows = p.call_unet(gather(call), lean).to(at::kFloat);
     std::int64_t row = 0;
     for (const auto& picture : call) {
       const auto passes = static_cast<std::int64_t>(picture.of->passes.size());
@@ -107,13 +66,15 @@ std::vector<at::Tensor> predict(const parts& p, const std::vector<picture_at>& p
 /// Predicts, and where memory does not suffice once more with a picture a call.
 std::vector<at::Tensor> predict_within_memory(const parts& p,
                                               const std::vector<picture_at>& pictures,
-                                              std::int64_t at_once) {
+                                              std::int64_t at_once, bool lean) {
   try {
-    return predict(p, pictures, at_once);
+    return predict(p, pictures, at_once, lean);
   } catch (const std::exception& thrown) {
-    if (error_of(thrown).code != ec::out_of_memory || pictures.size() < 2) throw;
+    if (error_of(thrown).code != ec::out_of_memory) throw;
+    if (p.calls) p.calls->forget();
+    if (pictures.size() < 2) throw;
   }
-  return predict(p, pictures, 1);
+  return predict(p, pictures, 1, true);
 }
 
 void advance(drawing::state& s, const at::Tensor& prediction) {
@@ -188,15 +149,16 @@ std::vector<result<void>> drawing::step_together(std::span<drawing* const> drawi
     const auto positions = shown.front().size(2) * shown.front().size(3);
     const bool lean = std::any_of(drawings.begin(), drawings.end(),
                                   [](const auto* d) { return d->state_->request.lean; });
-    const auto at_once = lean ? 1 : std::max<std::int64_t>(1, positions_a_call / positions);
     const auto& p = *drawings.front()->state_->pipeline->parts_;
-    const auto predictions = predict_within_memory(p, pictures, at_once);
+    const auto at_once = lean ? 1 : p.rows_a_call(positions);
+    const auto predictions = predict_within_memory(p, pictures, at_once, lean);
     auto next = predictions.begin();
     for (auto* d : drawings) {
       const auto end = next + d->count();
       advance(*d->state_, at::cat(std::vector<at::Tensor>(next, end)));
       next = end;
     }
+    if (p.device.is_cuda()) end_round(p.device, 1);
     return {};
   });
   if (outcome || drawings.size() < 2) return std::vector<result<void>>(drawings.size(), outcome);
@@ -231,7 +193,7 @@ result<at::Tensor> drawing::preview(std::int64_t i) const {
     const auto& foreseen = state_->scheduler->pred_original();
     const auto& from = foreseen.defined() ? foreseen : state_->latents;
     const auto latents = from.narrow(0, i, 1) / p.tiny.config().scaling_factor;
-    const auto decoded = p.tiny->decode(latents.to(p.device)).to(at::kCPU, at::kFloat);
+    const auto decoded = p.tiny->decode(latents).to(at::kCPU, at::kFloat);
     return (decoded / 2 + 0.5).clamp(0, 1);
   });
 }

@@ -154,9 +154,9 @@ drawing_memory stable_diffusion::memory_for(const drawing_request& r) const {
                         std::max<std::int64_t>(1, r.images_per_prompt);
   const bool guided = r.guidance_scale > 1 && !p.embeds_guidance();
   const std::int64_t passes = !guided ? 1 : p.kind == diffusion_kind::editing ? 3 : 2;
-  const auto at_once = r.lean ? 1 : positions_a_call / std::max<std::int64_t>(1, h * w);
+  const auto at_once = r.lean ? 1 : p.rows_a_call(h * w);
   const auto rows = std::clamp<std::int64_t>(at_once, passes, pictures * passes);
-  const byte_count width = p.precision == weight_precision::bf16 ? 2 : 4;
+  const byte_count width = p.precision == weight_precision::fp32 ? 4 : 2;
   const auto call = unet_call(p.unet->config(), rows, h, w, width);
   // Latents of each picture several times over (the samplers remember up to four), the decoded
   // picture in fp32 as it is, resized and clamped, and the files.
@@ -165,8 +165,10 @@ drawing_memory stable_diffusion::memory_for(const drawing_request& r) const {
   const auto kept = latents + pixels * (upscales ? 16 : 12) + pictures * pixels;
   // Prompts: two text encoders of the largest kind stay below it.
   const byte_count texts = byte_count{4} << 20;
-  return {p.bytes + p.largest_absent,
-          static_cast<std::uint64_t>(std::max(call, coding(p, r, scale())) + kept + texts)};
+  // Recorded calls keep their working memory.
+  const auto coded = coding(p, r, scale());
+  const auto working = p.calls && !r.lean ? call + std::max(call, coded) : std::max(call, coded);
+  return {p.bytes + p.largest_absent, static_cast<std::uint64_t>(working + kept + texts)};
 }
 
 }  // namespace lp::engine

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How a drawing begins: prompts, guidance, initial latents. The order in which a seed's numbers are
 // drawn is that of the Python pipelines: what an encoded picture is sampled with, then the noise.
+#include <atomic>
 #include <cmath>
 
 #include <ATen/TensorOperators.h>
@@ -17,6 +18,7 @@
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/random.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
+#include "pipelines/engine/upload.hpp"
 
 namespace lp::engine {
 
@@ -101,8 +103,10 @@ class beginning {
     if (p_.embeds_guidance()) {
       const auto guidance = at::full({1}, r_.guidance_scale - 1, at::kFloat);
       s_.guidance_embedding =
-          guidance_embedding(guidance, p_.unet->config().time_cond_proj_dim).to(p_.device);
+          upload(guidance_embedding(guidance, p_.unet->config().time_cond_proj_dim), p_.device);
     }
+    const auto& times = s_.scheduler->timesteps();
+    s_.times = upload(at::tensor(std::vector<float>(times.begin(), times.end())), p_.device);
     switch (p_.kind) {
       case diffusion_kind::upscaling:
         return begin_upscaling();
@@ -139,7 +143,10 @@ class beginning {
   }
 
   at::Tensor one_a_picture(const at::Tensor& rows) const {
-    return rows.defined() ? rows.repeat_interleave(r_.images_per_prompt, 0) : rows;
+    if (!rows.defined()) return rows;
+    auto sizes = rows.sizes().vec();
+    sizes.insert(sizes.begin() + 1, r_.images_per_prompt);
+    return rows.unsqueeze(1).expand(sizes).flatten(0, 1);
   }
 
   void encode_texts() {
@@ -181,42 +188,46 @@ class beginning {
         static_cast<double>(c.original.first), static_cast<double>(c.original.second),
         static_cast<double>(c.crop.first),     static_cast<double>(c.crop.second),
         static_cast<double>(c.target.first),   static_cast<double>(c.target.second)};
-    return at::tensor(row, at::kFloat).expand({count(), -1}).to(p_.device);
+    return upload(at::tensor(row, at::kFloat), p_.device).expand({count(), -1});
   }
 
   std::int64_t count() const { return static_cast<std::int64_t>(r_.seeds.size()); }
   std::vector<std::int64_t> latent_shape() const {
     return {count(), p_.latent_channels(), r_.height / p_.scale(), r_.width / p_.scale()};
   }
+  /// On the device.
+  at::Tensor noise_of(at::IntArrayRef shape) {
+    return upload(draw_noise(shape, s_.generators), p_.device);
+  }
   /// Pictures in [0, 1] as the autoencoder takes them.
   at::Tensor centred(const at::Tensor& picture) const { return picture * 2 - 1; }
   at::Tensor encoded(const at::Tensor& picture) const {
-    return p_.encode(centred(picture), r_.lean);
+    return p_.encode(centred(upload(picture, p_.device)), r_.lean);
   }
 
   void begin_plain() {
     if (!r_.image.defined()) {
-      s_.latents = draw_noise(latent_shape(), s_.generators) * s_.scheduler->init_noise_sigma();
+      s_.latents = noise_of(latent_shape()) * s_.scheduler->init_noise_sigma();
       return;
     }
     const auto known = p_.sample_latents(encoded(r_.image), s_.generators);
-    const auto noise = draw_noise(latent_shape(), s_.generators);
+    const auto noise = noise_of(latent_shape());
     s_.latents = s_.scheduler->add_noise(known, noise, s_.next);
   }
 
   void begin_masked() {
     const bool own_channels = p_.kind == diffusion_kind::inpainting;
     const bool all_new = r_.strength >= 1;
-    const auto mask = r_.mask.ge(0.5).to(at::kFloat);
+    const auto mask = upload(r_.mask, p_.device).ge(0.5).to(at::kFloat);
     const auto shape = latent_shape();
     at::Tensor known;
     if (!own_channels || !all_new) known = p_.sample_latents(encoded(r_.image), s_.generators);
-    const auto noise = draw_noise(shape, s_.generators);
+    const auto noise = noise_of(shape);
     s_.latents = all_new ? noise * s_.scheduler->init_noise_sigma()
                          : s_.scheduler->add_noise(known, noise, s_.next);
     // The masked picture is encoded even where no channel takes it: it uses up random numbers.
-    const auto masked =
-        p_.sample_latents(p_.encode(centred(r_.image) * mask.lt(0.5), r_.lean), s_.generators);
+    const auto masked = p_.sample_latents(
+        p_.encode(centred(upload(r_.image, p_.device)) * mask.lt(0.5), r_.lean), s_.generators);
     const auto small = at::upsample_nearest2d(mask, at::IntArrayRef{shape[2], shape[3]});
     if (own_channels) {
       add_channels(at::cat({small.expand({count(), -1, -1, -1}), masked}, 1));
@@ -238,20 +249,19 @@ class beginning {
     } else {
       add_channels(known);
     }
-    s_.latents = draw_noise(latent_shape(), s_.generators) * s_.scheduler->init_noise_sigma();
+    s_.latents = noise_of(latent_shape()) * s_.scheduler->init_noise_sigma();
   }
 
   result<void> begin_upscaling() {
     auto config = p_.low_res_scheduler;
     const auto low = make_scheduler(config, "DDPMScheduler");
     if (!low) return fail(low.error());
-    const auto small = centred(r_.image).expand({count(), -1, -1, -1});
-    const auto noise = draw_noise(small.sizes(), s_.generators);
+    const auto small = centred(upload(r_.image, p_.device)).expand({count(), -1, -1, -1});
+    const auto noise = noise_of(small.sizes());
     add_channels((*low)->add_noise_at(small, noise, r_.noise_level));
-    s_.labels = at::full({1}, r_.noise_level, at::kLong).to(p_.device);
-    s_.latents =
-        draw_noise({count(), p_.latent_channels(), small.size(2), small.size(3)}, s_.generators) *
-        s_.scheduler->init_noise_sigma();
+    s_.labels = upload(at::full({1}, r_.noise_level, at::kLong), p_.device);
+    s_.latents = noise_of({count(), p_.latent_channels(), small.size(2), small.size(3)}) *
+                 s_.scheduler->init_noise_sigma();
     return {};
   }
 
@@ -283,7 +293,9 @@ result<std::unique_ptr<drawing>> stable_diffusion::start(
   const auto& p = *pipeline->parts_;
   if (auto ok = check(p, request); !ok) return fail(ok.error());
   return guarded([&]() -> result<std::unique_ptr<drawing>> {
+    static std::atomic<std::uint64_t> serials{0};
     auto s = std::make_unique<drawing::state>();
+    s->serial = ++serials;
     s->request = request;
     if (auto ok = beginning(p, *s).begin(); !ok) return fail(ok.error());
     s->pipeline = std::move(pipeline);

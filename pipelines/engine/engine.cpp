@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "pipelines/engine/blas.hpp"
+#include "pipelines/engine/compute_scope.hpp"
 #include "pipelines/engine/convert_weights.hpp"
 #include "pipelines/engine/cuda/devices.hpp"
+#include "pipelines/engine/cuda/torch/torch_cuda.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/image_model.hpp"
 #include "pipelines/engine/single_file.hpp"
@@ -123,7 +125,12 @@ class torch_engine final : public pipelines::engine {
     const auto name = where.name();
     for (const auto& gpu : found) {
       if (gpu.id != name) continue;
-      if (at::globalContext().hasCUDA()) return gpu;
+      if (at::globalContext().hasCUDA() && has_torch_cuda()) return gpu;
+      if (at::globalContext().hasCUDA())
+        return fail(ec::bad_config,
+                    fmt::format("device {}: {} is there, and so is a libtorch for it, but this "
+                                "program was built without nvcc; use cpu, or build it with nvcc",
+                                name, gpu.name));
       return fail(ec::bad_config,
                   fmt::format("device {}: {} is there, but this libtorch ({}) was built without "
                               "CUDA; use cpu, or a libtorch with CUDA",

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <thread>
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +12,7 @@
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
 
+#include "pipelines/engine/compute_scope.hpp"
 #include "pipelines/engine/dit_model.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/image_request.hpp"
@@ -55,7 +54,7 @@ class image_run final : public pipelines::run {
   }
 
   result<pipelines::progress> step() override {
-    use_threads(where_);
+    const compute_scope scope(where_);
     if (drawing_->done() < drawing_->total()) {
       const stopwatch watch(denoise_ms_);
       if (auto ok = drawing_->step(); !ok) return fail(ok.error());
@@ -79,7 +78,7 @@ class image_run final : public pipelines::run {
         return run::step_with(others);
       all.push_back(same);
     }
-    use_threads(where_);
+    const compute_scope scope(where_);
     std::vector<drawing*> drawings;
     for (auto* r : all) drawings.push_back(r->drawing_.get());
     double ms = 0;
@@ -98,7 +97,7 @@ class image_run final : public pipelines::run {
   }
 
   result<pipelines::media> preview() const override {
-    use_threads(where_);
+    const compute_scope scope(where_);
     const auto picture = drawing_->preview(0);
     if (!picture) return fail(picture.error());
     return guarded([&]() -> result<pipelines::media> {
@@ -271,7 +270,7 @@ class image_model final : public pipelines::model {
   }
 
   result<std::unique_ptr<pipelines::run>> start(const pipelines::job_input& input) override {
-    use_threads(where_);
+    const compute_scope scope(where_);
     auto job = guarded([&] { return read_image_job(input, facts_); });
     if (!job) return fail(job.error());
     job->request.lean = input.lean;
@@ -335,13 +334,6 @@ bool is_dit(const fs::path& folder) {
 
 }  // namespace
 
-void use_threads(const pipelines::device& where) {
-  const int all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const int wanted = where.threads > 0 ? where.threads : all;
-  // Setting it rebuilds a thread pool, so only where it changes something.
-  if (at::get_num_threads() != wanted) at::set_num_threads(wanted);
-}
-
 result<std::shared_ptr<pipelines::model>> load_image_model(const fs::path& folder,
                                                            const pipelines::device& where) {
   static loaded_pipelines loaded;
@@ -349,8 +341,7 @@ result<std::shared_ptr<pipelines::model>> load_image_model(const fs::path& folde
   if (is_dit(folder)) return load_dit_model(folder, where);
   stable_diffusion_options options;
   options.low_memory = where.low_memory;
-  if (where.type == pipelines::device::kind::cuda)
-    options.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(where.index));
+  options.device = torch_device(where);
   auto made = loaded.get(folder, options);
   if (!made) return fail(made.error());
   image_model_facts facts;

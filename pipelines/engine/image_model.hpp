@@ -15,7 +15,4 @@ namespace lp::engine {
 result<std::shared_ptr<pipelines::model>> load_image_model(const std::filesystem::path& folder,
                                                            const pipelines::device& where);
 
-/// Lets this thread's computations use the device's threads: its number, or all the machine has.
-void use_threads(const pipelines::device& where);
-
 }  // namespace lp::engine

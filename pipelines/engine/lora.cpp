@@ -416,6 +416,7 @@ result<std::shared_ptr<const stable_diffusion>> stable_diffusion::with_loras(
     }
   }
   if (!outcome) return fail(outcome.error());
+  changed->finish_loading(parts_->calls == nullptr);
   return std::shared_ptr<const stable_diffusion>(new stable_diffusion(std::move(changed)));
 }
 

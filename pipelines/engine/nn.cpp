@@ -9,6 +9,8 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include "pipelines/engine/cuda/torch/torch_cuda.hpp"
+
 namespace lp::engine::nn {
 
 namespace {
@@ -41,7 +43,7 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b
 /// In place, entry by entry.
 template <class Op>
 at::Tensor each_entry(at::Tensor x, Op op) {
-  if (x.dim() == 0) {
+  if (x.dim() == 0 || !x.is_cpu()) {
     op(x);
     return x;
   }
@@ -90,7 +92,7 @@ result<activation> parse_activation(std::string_view name) {
 }
 
 at::Tensor activate(const at::Tensor& x, activation kind) {
-  if (may_overwrite() && x.dim() > 1 && x.size(0) > 1 &&
+  if (may_overwrite() && x.is_cpu() && x.dim() > 1 && x.size(0) > 1 &&
       (kind == activation::silu || kind == activation::gelu)) {
     auto out = at::empty(x.sizes(), x.options());
     for (std::int64_t i = 0; i < x.size(0); ++i) {
@@ -139,6 +141,8 @@ conv2d::conv2d(const scope& at, std::int64_t in, std::int64_t out, conv2d_option
       stride(o.stride),
       padding(o.padding),
       name(at.name()) {
+  // The order in which tensor cores take it; what the layer gives is in that order, too.
+  if (weight.is_cuda()) weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
   if (o.with_bias) bias = at.take("bias", {out});
 }
 
@@ -155,6 +159,10 @@ at::Tensor conv2d::operator()(const at::Tensor& x) const {
                                                        {stride, stride}, {1, 1}, 1)
                               : at::conv2d(x, weight, bias, stride, padding);
   for (const auto& a : adapters) {
+    if (!x.is_cpu()) {
+      y.add_(at::conv2d(at::conv2d(x, a.down, {}, stride, padding), a.up), a.scale);
+      continue;
+    }
     // Entry by entry: unlike packed ones, these convolutions depend on the batch.
     for (std::int64_t i = 0; i < x.size(0); ++i) {
       const auto low = at::conv2d(x.narrow(0, i, 1), a.down, {}, stride, padding);
@@ -172,6 +180,13 @@ group_norm::group_norm(const scope& at, std::int64_t group_count, std::int64_t c
       eps(epsilon) {}
 
 at::Tensor group_norm::operator()(const at::Tensor& x, activation then) const {
+  if (x.is_cuda() && may_overwrite() && (then == activation::none || then == activation::silu)) {
+    const auto type = x.scalar_type();
+    if (auto y = gpu_group_norm(x, groups, as(weight, type), as(bias, type), eps,
+                                then == activation::silu);
+        y.defined())
+      return y;
+  }
   auto y = at::group_norm(as(x, at::kFloat), groups, as(weight, at::kFloat), as(bias, at::kFloat),
                           eps, /*cudnn_enabled=*/false);
   return as(activate_fresh(std::move(y), then), x.scalar_type());
@@ -181,6 +196,10 @@ layer_norm::layer_norm(const scope& at, std::int64_t size, double epsilon)
     : weight(at.take("weight", {size})), bias(at.take("bias", {size})), eps(epsilon) {}
 
 at::Tensor layer_norm::operator()(const at::Tensor& x) const {
+  // There moments are summed and kept in fp32 whatever x is.
+  if (x.is_cuda())
+    return at::layer_norm(x, weight.sizes(), as(weight, x.scalar_type()), as(bias, x.scalar_type()),
+                          eps);
   const auto y = at::layer_norm(as(x, at::kFloat), weight.sizes(), as(weight, at::kFloat),
                                 as(bias, at::kFloat), eps);
   return as(y, x.scalar_type());

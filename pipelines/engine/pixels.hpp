@@ -12,8 +12,8 @@ namespace lp::engine {
 rgb_image to_pixels(const at::Tensor& picture);
 
 /// The 8-bit pixels of what an autoencoder decoded, [1, 3 or 1, h, w] in [-1, 1] of any floating
-/// type: the same as those of decoded / 2 + 0.5. On a GPU one kernel makes them, and the bytes alone
-/// cross to the host.
+/// type: the same as those of decoded / 2 + 0.5. On a GPU one kernel makes them, and the bytes
+/// alone cross to the host.
 rgb_image decoded_pixels(const at::Tensor& decoded);
 
 }  // namespace lp::engine

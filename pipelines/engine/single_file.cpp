@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/engine/precision.hpp"
+
 namespace lp::engine {
 
 namespace {
@@ -21,8 +23,7 @@ class single_file_loader {
     from_ = std::move(*sorted);
     p_ = std::make_unique<stable_diffusion::parts>();
     p_->device = options_.device;
-    p_->precision = options_.precision == weight_precision::bf16 ? weight_precision::bf16
-                                                                 : weight_precision::fp32;
+    p_->precision = options_.precision;
     p_->zeros_for_no_negative = from_.xl;
     p_->scheduler_config = from_.scheduler;
     if (const auto tried = p_->new_scheduler(); !tried) return fail(tried.error());
@@ -42,7 +43,7 @@ class single_file_loader {
 
   result<void> load_networks() {
     renamed_checkpoint& named = from_.tensors;
-    const auto lean = p_->precision == weight_precision::bf16 ? at::kBFloat16 : at::kFloat;
+    const auto lean = scalar_type(p_->precision);
     if (auto ok = add_text(named.text, from_.text, at::kFloat); !ok) return ok;
     if (from_.xl)
       if (auto ok = add_text(named.text_2, from_.text_2, lean); !ok) return ok;

@@ -12,13 +12,16 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine/checkpoint.hpp"
+#include "pipelines/engine/cuda/torch/torch_cuda.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/precision.hpp"
 #include "pipelines/engine/python_json.hpp"
 #include "pipelines/engine/shared_networks.hpp"
 #include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
+#include "pipelines/engine/upload.hpp"
 
 namespace lp::engine {
 
@@ -26,9 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
-
-/// Networks from this size on are bound by memory and matrix products, where bf16 pays.
-constexpr std::uintmax_t large_weights = std::uintmax_t{500} << 20;
 
 /// The class that model_index.json gives a component: its value is [library, class].
 std::string component_class(const json::object& index, std::string_view name) {
@@ -97,31 +97,6 @@ result<pipeline_class> check_index(const json::object& index, const fs::path& fi
                                           file.string(), component, wanted[0], given));
   }
   return *found;
-}
-
-bool has_fast_bf16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
-}
-
-std::uintmax_t bytes_of_weights(const fs::path& folder) {
-  std::uintmax_t sum = 0;
-  std::error_code ignored;
-  if (fs::is_regular_file(folder, ignored)) return fs::file_size(folder, ignored);
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".safetensors") sum += entry.file_size(ignored);
-  }
-  return sum;
-}
-
-weight_precision choose(weight_precision wanted, at::Device device, const fs::path& weights) {
-  if (wanted != weight_precision::automatic) return wanted;
-  return (device.is_cuda() || has_fast_bf16()) && bytes_of_weights(weights) >= large_weights
-             ? weight_precision::bf16
-             : weight_precision::fp32;
 }
 
 void apply(overrides over, json::object& config) {
@@ -199,7 +174,7 @@ class pipeline_loader {
       parts_->tokenizers.push_back(std::move(*tokenizer));
     }
     parts_->device = options_.device;
-    parts_->precision = choose(options_.precision, options_.device, folder_ / "unet");
+    parts_->precision = choose_precision(options_.precision, options_.device, folder_ / "unet");
     const auto* zeros = index->if_contains("force_zeros_for_empty_prompt");
     parts_->zeros_for_no_negative =
         known->xl && (zeros == nullptr || !zeros->is_bool() || zeros->get_bool());
@@ -229,7 +204,7 @@ class pipeline_loader {
   result<void> load_networks(bool xl) {
     // Small text encoders and the autoencoder stay fp32: they are small beside the UNet, and bf16
     // shows in a picture's flat areas.
-    const auto lean = parts_->precision == weight_precision::bf16 ? at::kBFloat16 : at::kFloat;
+    const auto lean = scalar_type(parts_->precision);
     for (const auto* name : {"text_encoder", "text_encoder_2"}) {
       if (parts_->texts.size() == 1 && !xl) break;
       const bool large = bytes_of_weights(folder_ / name) > 2 * large_weights;
@@ -405,6 +380,23 @@ result<std::unique_ptr<scheduler>> stable_diffusion::parts::new_scheduler(
   return make_scheduler(*chosen);
 }
 
+void stable_diffusion::parts::finish_loading(bool low_memory) {
+  calls = nullptr;
+  if (!device.is_cuda()) return;
+  if (!low_memory) calls = std::make_shared<recorded_calls>(new_graph_recorder(device));
+  // The weights came there in the stream of this thread, which may be another than the workers'.
+  wait_for_gpu(device);
+}
+
+at::Tensor stable_diffusion::parts::call_unet(const unet_input& in, bool as_it_is) const {
+  const auto& network = ready_unet();
+  if (!calls || as_it_is) return network(in);
+  const auto call = [&network](const std::vector<at::Tensor>& tensors) {
+    return network(unet_input::of(tensors));
+  };
+  return (*calls)(call, in.tensors());
+}
+
 std::int64_t stable_diffusion::parts::latent_channels() const {
   return vae ? vae.config().latent_channels : tiny.config().latent_channels;
 }
@@ -413,12 +405,11 @@ std::int64_t stable_diffusion::parts::scale() const {
 }
 
 at::Tensor stable_diffusion::parts::encode(const at::Tensor& pictures, bool tiled) const {
-  const auto there = pictures.to(device);
-  if (!vae) return tiny->encode(there).to(at::kCPU, at::kFloat);
+  if (!vae) return tiny->encode(pictures).to(at::kFloat);
   tiling tiles;
   tiles.sample_size = tiles.latent_size * vae.config().scale();
   tiled = tiled || pictures.size(2) * pictures.size(3) > untiled_pixels;
-  return (tiled ? vae->encode_tiled(there, tiles) : vae->encode(there)).to(at::kCPU, at::kFloat);
+  return (tiled ? vae->encode_tiled(pictures, tiles) : vae->encode(pictures)).to(at::kFloat);
 }
 
 at::Tensor stable_diffusion::parts::sample_latents(const at::Tensor& encoded,
@@ -428,7 +419,8 @@ at::Tensor stable_diffusion::parts::sample_latents(const at::Tensor& encoded,
   const auto posterior = latent_distribution::from_moments(encoded);
   auto shape = posterior.mean.sizes().vec();
   shape[0] = count;
-  const auto drawn = posterior.mean + posterior.std * draw_noise(shape, generators);
+  const auto noise = upload(draw_noise(shape, generators), encoded.device());
+  const auto drawn = posterior.mean + posterior.std * noise;
   return (drawn - vae.config().shift_factor) * scaling_factor;
 }
 
@@ -437,8 +429,8 @@ at::Tensor stable_diffusion::parts::likely_latents(const at::Tensor& encoded) co
 }
 
 at::Tensor stable_diffusion::parts::decode_raw(const at::Tensor& latents, bool tiled) const {
-  if (!vae) return tiny->decode((latents / scaling_factor).to(device));
-  const auto plain = (latents / scaling_factor + vae.config().shift_factor).to(device);
+  if (!vae) return tiny->decode(latents / scaling_factor);
+  const auto plain = latents / scaling_factor + vae.config().shift_factor;
   const auto side = vae.config().scale();
   tiling tiles;
   tiles.sample_size = tiles.latent_size * side;
@@ -452,24 +444,32 @@ at::Tensor stable_diffusion::parts::decode(const at::Tensor& latents, bool tiled
 
 stable_diffusion::stable_diffusion(std::unique_ptr<parts> p) : parts_(std::move(p)) {}
 stable_diffusion::~stable_diffusion() {
+  const bool on_gpu = parts_->device.is_cuda();
+  // Runs that were given up may have left work that reads the weights.
+  if (on_gpu) wait_for_gpu(parts_->device);
   parts_.reset();
   trim_tensor_memory();
+  if (on_gpu) trim_gpu_memory();
 }
 
 result<std::shared_ptr<const stable_diffusion>> stable_diffusion::load(
     const fs::path& folder, const stable_diffusion_options& options) {
   use_tensor_memory();
+  if (options.precision == weight_precision::fp16 && options.device.is_cpu())
+    return fail(ec::bad_config, "fp16: networks compute in it on GPUs alone; use fp32 or bf16");
   return guarded([&]() -> result<std::shared_ptr<const stable_diffusion>> {
     std::error_code ignored;
     if (fs::is_regular_file(folder, ignored)) {
       auto adjusted = options;
-      adjusted.precision = choose(options.precision, options.device, folder);
+      adjusted.precision = choose_precision(options.precision, options.device, folder);
       auto loaded = load_single_file(folder, adjusted);
       if (!loaded) return fail(loaded.error());
+      (*loaded)->finish_loading(options.low_memory);
       return std::shared_ptr<const stable_diffusion>(new stable_diffusion(std::move(*loaded)));
     }
     auto loaded = pipeline_loader(folder, options).load();
     if (!loaded) return fail(loaded.error());
+    (*loaded)->finish_loading(options.low_memory);
     return std::shared_ptr<const stable_diffusion>(new stable_diffusion(std::move(*loaded)));
   });
 }

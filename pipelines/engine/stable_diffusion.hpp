@@ -25,10 +25,11 @@ class lora_file;
 
 /// How weights are held and networks compute. Latents, sampling and norms are fp32 in any case.
 enum class weight_precision {
-  automatic,  ///< bf16 for UNets of 250 million weights and more on CPUs with AVX512-BF16, else
-              ///< fp32
+  automatic,  ///< for UNets of 250 million weights and more bf16 where it is fast (CPUs with
+              ///< AVX512-BF16, GPUs from compute capability 8 on), on older GPUs fp16; else fp32
   fp32,
   bf16,
+  fp16,  ///< of UNets and large text encoders, on GPUs
 };
 
 struct stable_diffusion_options {
@@ -127,7 +128,7 @@ class drawing {
   /// folder "vae_tiny" beside the others); ec::bad_request without one.
   result<at::Tensor> preview(std::int64_t i) const;
 
-  /// fp32 [count, channels, height / scale, width / scale].
+  /// fp32 [count, channels, height / scale, width / scale], on the pipeline's device.
   const at::Tensor& latents() const;
   /// fp32 [prompts, tokens, size].
   const at::Tensor& prompt_embeds() const;
@@ -184,7 +185,7 @@ class stable_diffusion {
   std::uint64_t bytes() const;         ///< memory of the weights
   std::int64_t scale() const;          ///< pixels a latent covers along one side
   std::int64_t usual_size() const;     ///< side in pixels that the UNet was trained at
-  weight_precision precision() const;  ///< fp32 or bf16
+  weight_precision precision() const;  ///< as chosen, never automatic
   diffusion_kind kind() const;
   bool has_second_prompt() const;  ///< two text encoders
 

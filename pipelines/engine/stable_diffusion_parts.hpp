@@ -2,9 +2,13 @@
 // What stable_diffusion.cpp loads and drawing.cpp computes with; of no use to others.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/json/object.hpp>
@@ -13,6 +17,7 @@
 #include "pipelines/engine/autoencoder_tiny.hpp"
 #include "pipelines/engine/clip_text_encoder.hpp"
 #include "pipelines/engine/clip_tokenizer.hpp"
+#include "pipelines/engine/cuda/recorded_calls.hpp"
 #include "pipelines/engine/part.hpp"
 #include "pipelines/engine/schedulers/scheduler.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
@@ -26,6 +31,8 @@ inline constexpr std::int64_t untiled_pixels = std::int64_t{1} << 20;
 /// Latent positions a UNet call takes at most, to bound its memory and its time: eight of 64x64
 /// (four guided pictures of 512x512), or one of any size.
 inline constexpr std::int64_t positions_a_call = 8 * 64 * 64;
+/// The same on a GPU, which takes more at once to be busy.
+inline constexpr std::int64_t positions_a_call_on_gpu = 4 * positions_a_call;
 
 /// Everything is shared: a variant with low-rank additions is a copy with other layers.
 struct stable_diffusion::parts {
@@ -37,6 +44,8 @@ struct stable_diffusion::parts {
   /// Set while the UNet is put into the order in which it computes, on a thread of its own: prompts
   /// can be encoded meanwhile. The UNet's layers are not to be touched before.
   std::shared_future<void> packing;
+  /// On GPUs: the UNet's calls as they were recorded. A variant has its own.
+  std::shared_ptr<recorded_calls> calls;
   boost::json::object scheduler_config;
   std::string scheduler_class;
   boost::json::object low_res_scheduler;  ///< upscaling: how noise gets onto the small picture
@@ -59,10 +68,21 @@ struct stable_diffusion::parts {
     if (packing.valid()) packing.wait();
     return *unet;
   }
+  /// A call of the UNet; `as_it_is` computes it without recording it.
+  at::Tensor call_unet(const unet_input& in, bool as_it_is) const;
+  /// Rows of a call at most, for latents of so many positions.
+  std::int64_t rows_a_call(std::int64_t positions) const {
+    const auto most = device.is_cuda() ? positions_a_call_on_gpu : positions_a_call;
+    return std::max<std::int64_t>(1, most / std::max<std::int64_t>(1, positions));
+  }
   bool is_xl() const { return unet->config().text_time; }
   std::int64_t latent_channels() const;
   std::int64_t scale() const;
 
+  /// Makes it ready for calls from other threads; to be called once its networks are there.
+  void finish_loading(bool low_memory);
+
+  /// What follows takes tensors of the device and gives such.
   /// pictures [n, 3, H, W] in [-1, 1] -> moments [n, 2c, h, w], or latents [n, c, h, w] with a tiny
   /// autoencoder. Not scaled.
   at::Tensor encode(const at::Tensor& pictures, bool tiled = false) const;
@@ -89,6 +109,15 @@ struct guidance_pass {
   at::Tensor extra{};   ///< further input channels [pictures, c, h, w]
 };
 
+/// What conditions the rows of a call, all on the device.
+struct gathered_conditions {
+  /// The drawings' serial numbers and their pictures'.
+  std::vector<std::pair<std::uint64_t, std::int64_t>> of;
+  unet_input in;     ///< without sample and time
+  at::Tensor extra;  ///< further channels of the sample, or undefined
+};
+
+/// All tensors lie on the pipeline's device from start() on, and only pictures leave it.
 struct drawing::state {
   std::shared_ptr<const stable_diffusion> pipeline;
   drawing_request request;
@@ -100,6 +129,7 @@ struct drawing::state {
   /// Unguided: one. Guided: negative, prompt. Editing: prompt with picture, picture alone, neither.
   std::vector<guidance_pass> passes;
   at::Tensor latents;
+  at::Tensor times;               ///< those of the scheduler, fp32
   at::Tensor guidance_embedding;  ///< [1, time_cond_proj_dim], or undefined
   at::Tensor labels;              ///< upscaling: the noise level [1]
   std::size_t first = 0;          ///< the first call of the scheduler
@@ -107,6 +137,10 @@ struct drawing::state {
 
   /// A mask without a network for it: outside, each step puts the picture's own latents back.
   at::Tensor kept, kept_noise, mask;
+
+  std::uint64_t serial = 0;  ///< no other drawing of the process has it
+  /// Of the calls that began with a picture of this drawing, by its number.
+  std::map<std::int64_t, gathered_conditions> gathered;
 };
 
 }  // namespace lp::engine

@@ -23,6 +23,15 @@ spatial_transformer::options transformer_options(const unet_config& c, const une
 
 }  // namespace
 
+std::vector<at::Tensor> unet_input::tensors() const {
+  return {sample,      timestep, encoder_hidden_states, timestep_cond, class_labels,
+          text_embeds, time_ids};
+}
+
+unet_input unet_input::of(const std::vector<at::Tensor>& t) {
+  return {t.at(0), t.at(1), t.at(2), t.at(3), t.at(4), t.at(5), t.at(6)};
+}
+
 unet::unet(const unet_config& config, const scope& at)
     : config_(config),
       embeddings_(config, at),

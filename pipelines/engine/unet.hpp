@@ -22,6 +22,10 @@ struct unet_input {
   at::Tensor class_labels{};           ///< [N], for configurations with class embeddings
   at::Tensor text_embeds{};            ///< SDXL: [N, pooled width]
   at::Tensor time_ids{};               ///< SDXL: [N, 6]
+
+  /// All of them in this order, and back.
+  std::vector<at::Tensor> tensors() const;
+  static unet_input of(const std::vector<at::Tensor>& tensors);
 };
 
 class unet {

@@ -12,49 +12,30 @@
 #include <gtest/gtest.h>
 
 #include "pipelines/engine/cuda/kernels/pixel_value.hpp"
+#include "tests/gpu/gpu_memory.hpp"
 
 namespace lp::engine {
 namespace {
 
 constexpr int height = 37, width = 53, positions = height * width;
 
-/// Memory of the GPU, filled with the values.
-class on_gpu {
- public:
-  explicit on_gpu(std::size_t bytes) { EXPECT_EQ(cudaMalloc(&data_, bytes), cudaSuccess); }
-  on_gpu(const void* values, std::size_t bytes) : on_gpu(bytes) {
-    EXPECT_EQ(cudaMemcpy(data_, values, bytes, cudaMemcpyHostToDevice), cudaSuccess);
-  }
-  ~on_gpu() { cudaFree(data_); }
-  on_gpu(const on_gpu&) = delete;
-  on_gpu& operator=(const on_gpu&) = delete;
-  void* get() const { return data_; }
-
- private:
-  void* data_ = nullptr;
-};
-
 class rgb8 : public ::testing::Test {
  protected:
   void SetUp() override {
-    int count = 0;
-    if (const auto asked = cudaGetDeviceCount(&count); asked != cudaSuccess || count == 0)
-      GTEST_SKIP() << "there is no GPU here: " << cudaGetErrorString(asked);
+    if (const auto why = why_no_gpu(); !why.empty()) GTEST_SKIP() << why;
   }
 
   static std::vector<std::uint8_t> made_on_gpu(const gpu_picture& picture) {
     const std::size_t bytes = positions * 3;
-    const on_gpu out(bytes);
+    const gpu_memory out(bytes);
     cudaStream_t stream = nullptr;
     EXPECT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
     const char* refused =
         queue_rgb8(picture, static_cast<std::uint8_t*>(out.get()), static_cast<void*>(stream));
     EXPECT_EQ(refused, nullptr) << refused;
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
-    std::vector<std::uint8_t> got(bytes);
-    EXPECT_EQ(cudaMemcpy(got.data(), out.get(), bytes, cudaMemcpyDeviceToHost), cudaSuccess);
-    cudaStreamDestroy(stream);
-    return got;
+    (void)cudaStreamDestroy(stream);
+    return out.values<std::uint8_t>();
   }
 };
 
@@ -78,7 +59,7 @@ void expect_as_on_the_cpu(gpu_number type, bool channels_last, bool grey,
       expected[pixel * 3 + channel] = decoded_byte(static_cast<float>(number));
     }
   }
-  const on_gpu held(values.data(), values.size() * sizeof(Number));
+  const gpu_memory held(values);
   const int column = channels_last ? channels : 1;
   const gpu_picture picture{
       held.get(),     type,  height, width, grey ? 0 : channels_last ? 1 : positions,
@@ -101,8 +82,7 @@ TEST_F(rgb8, of_nothing_is_nothing) {
 }
 
 TEST(rgb8_without_gpu, says_what_cuda_said) {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) GTEST_SKIP() << "there is a GPU";
+  if (why_no_gpu().empty()) GTEST_SKIP() << "there is a GPU";
   const float value = 0;
   std::uint8_t out[3] = {};
   const char* refused = queue_rgb8({&value, gpu_number::fp32, 1, 1, 0, 1, 1}, out, nullptr);

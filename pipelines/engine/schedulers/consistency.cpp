@@ -71,8 +71,7 @@ class lcm final : public consistency_scheduler {
     pred_original_ = keep_range_(foresee(output, i, sample).clean) * out + sample * skip;
     if (is_last(i)) return pred_original_;
     const double next = alpha_before_or_at(time(i + 1));
-    return pred_original_ * std::sqrt(next) +
-           draw_noise(sample.sizes(), noise) * std::sqrt(1 - next);
+    return pred_original_ * std::sqrt(next) + draw_noise_for(sample, noise) * std::sqrt(1 - next);
   }
 
  private:
@@ -94,7 +93,7 @@ class tcd final : public consistency_scheduler {
     auto jumped = pred_original_ * std::sqrt(below) + parts.noise * std::sqrt(1 - below);
     if (eta_ <= 0 || is_last(i)) return jumped;
     const double kept = next / below;
-    return jumped * std::sqrt(kept) + draw_noise(sample.sizes(), noise) * std::sqrt(1 - kept);
+    return jumped * std::sqrt(kept) + draw_noise_for(sample, noise) * std::sqrt(1 - kept);
   }
 };
 

@@ -37,7 +37,7 @@ class ddim final : public alpha_scheduler {
     const double fresh = eta_ * std::sqrt(variance);
     auto next = pred_original_ * std::sqrt(next_alpha) +
                 parts.noise * std::sqrt(1 - next_alpha - fresh * fresh);
-    if (eta_ > 0) next += draw_noise(sample.sizes(), noise) * fresh;
+    if (eta_ > 0) next += draw_noise_for(sample, noise) * fresh;
     return next;
   }
 

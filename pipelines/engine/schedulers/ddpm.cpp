@@ -44,7 +44,7 @@ class ddpm final : public alpha_scheduler {
                 sample * (std::sqrt(kept) * (1 - next) / (1 - alpha));
     if (time(i) <= 0) return mean;
     const double variance = large_ ? 1 - kept : (1 - next) / (1 - alpha) * (1 - kept);
-    return mean + draw_noise(sample.sizes(), noise) * std::sqrt(std::max(variance, 1e-20));
+    return mean + draw_noise_for(sample, noise) * std::sqrt(std::max(variance, 1e-20));
   }
 
  private:

@@ -53,7 +53,7 @@ class dpm_solver final : public solver_scheduler {
     auto next = sample * w.keep + outputs_.back() * w.d0;
     if (order == 2) next += first_difference(i, h) * w.d1;
     if (order == 3) add_third_order(next, i, h, w);
-    if (stochastic_) next += draw_noise(sample.sizes(), noise) * w.fresh;
+    if (stochastic_) next += draw_noise_for(sample, noise) * w.fresh;
     return next;
   }
 

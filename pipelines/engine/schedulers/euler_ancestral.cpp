@@ -34,7 +34,7 @@ class euler_ancestral final : public sigma_scheduler {
     const auto slope = (sample - pred_original_) / sigmas_[i];
     auto next = sample + slope * (down - sigmas_[i]);
     // Drawn for the last step too, where up is 0: the generator's state stays as others expect it.
-    next += draw_noise(sample.sizes(), noise) * up;
+    next += draw_noise_for(sample, noise) * up;
     return next;
   }
 };

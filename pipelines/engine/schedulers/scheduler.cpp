@@ -11,6 +11,7 @@
 #include <boost/json/value.hpp>
 
 #include "pipelines/engine/schedulers/makers.hpp"
+#include "pipelines/engine/upload.hpp"
 
 namespace lp::engine {
 
@@ -155,6 +156,10 @@ at::Tensor draw_noise(at::IntArrayRef shape, std::vector<at::Generator>& generat
   drawn.reserve(generators.size());
   for (auto& g : generators) drawn.push_back(at::randn(single, g, options));
   return at::cat(drawn);
+}
+
+at::Tensor draw_noise_for(const at::Tensor& sample, std::vector<at::Generator>& generators) {
+  return upload(draw_noise(sample.sizes(), generators), sample.device());
 }
 
 }  // namespace lp::engine

@@ -54,6 +54,7 @@ class scheduler {
 
   /// The sample after call `i`. Called with increasing i without gaps; the first may be above 0
   /// when an image is the start. `noise` draws for the samplers that add noise, as draw_noise().
+  /// The result lies on the sample's device, which nothing here waits for.
   virtual at::Tensor step(const at::Tensor& model_output, std::size_t i, const at::Tensor& sample,
                           std::vector<at::Generator>& noise) = 0;
 
@@ -101,5 +102,9 @@ bool knows_scheduler(std::string_view class_name);
 /// Normal noise of `shape` (first dimension: pictures), one generator a picture, drawn in fp32 as
 /// PyTorch's CPU generator does; with a single generator it draws the whole shape at once.
 at::Tensor draw_noise(at::IntArrayRef shape, std::vector<at::Generator>& generators);
+
+/// The same of a sample's shape, on its device. The numbers are the CPU's in any case, so that a
+/// seed means the same picture everywhere.
+at::Tensor draw_noise_for(const at::Tensor& sample, std::vector<at::Generator>& generators);
 
 }  // namespace lp::engine

@@ -113,7 +113,7 @@ class midpoint final : public second_order_scheduler {
       return sample + slope * (middles_[k] - from);
     }
     auto next = start_ + slope * (targets_[k] - from);
-    if (ancestral_) next += draw_noise(sample.sizes(), noise) * fresh_[k];
+    if (ancestral_) next += draw_noise_for(sample, noise) * fresh_[k];
     return next;
   }
 

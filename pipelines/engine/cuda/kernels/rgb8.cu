@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
+#include "pipelines/engine/cuda/kernels/numbers.hpp"
 #include "pipelines/engine/cuda/kernels/pixel_value.hpp"
 #include "pipelines/engine/cuda/kernels/rgb8.hpp"
 
 namespace lp::engine {
 
 namespace {
-
-__device__ float as_float(float x) {
-  return x;
-}
-__device__ float as_float(__half x) {
-  return __half2float(x);
-}
-__device__ float as_float(__nv_bfloat16 x) {
-  return __bfloat162float(x);
-}
 
 /// A thread a pixel. The pass is bound by reading, which neighbouring threads do side by side.
 template <class Number>

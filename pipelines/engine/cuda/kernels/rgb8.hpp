@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-namespace lp::engine {
+#include "pipelines/engine/cuda/kernels/gpu_number.hpp"
 
-enum class gpu_number { fp32, fp16, bf16 };
+namespace lp::engine {
 
 /// A decoded picture in a GPU's memory, numbers in [-1, 1]; strides in numbers, so that both planes
 /// and channels-last can be told.

@@ -16,6 +16,9 @@
 
 namespace lp::engine {
 
+/// Whether the rest of this file does anything here.
+bool has_torch_cuda();
+
 /// Bytes of tensors on a GPU, of this process.
 struct gpu_memory_figures {
   std::uint64_t in_use = 0;
@@ -40,6 +43,12 @@ void end_round(at::Device device, std::size_t under_way);
 /// decoded_pixels() (pixels.hpp) on the GPU: uint8 [h, w, 3] in pinned memory of the host.
 at::Tensor gpu_rgb8(const at::Tensor& decoded);
 
+/// Group normalisation of x [N, channels, H, W], followed by silu where that is asked, moments in
+/// fp32 whatever x is; the result is channels-last and of x's type, as weight and bias have to be.
+/// Undefined where our kernel does not take it.
+at::Tensor gpu_group_norm(const at::Tensor& x, std::int64_t groups, const at::Tensor& weight,
+                          const at::Tensor& bias, double eps, bool silu);
+
 /// A network as a function of its inputs; those that it does not take are undefined.
 using network_call = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 
@@ -52,7 +61,7 @@ class recorded_call {
   virtual at::Tensor play(const std::vector<at::Tensor>& inputs) = 0;
 };
 
-/// Records calls on one device; what it recorded shares working memory and must outlive nobody.
+/// Records calls on one device. All that one recorder recorded shares its working memory.
 class call_recorder {
  public:
   virtual ~call_recorder() = default;

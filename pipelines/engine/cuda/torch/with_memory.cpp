@@ -27,6 +27,10 @@ void make_known(at::Device device) {
 
 }  // namespace
 
+bool has_torch_cuda() {
+  return true;
+}
+
 gpu_memory_figures gpu_memory(at::Device device) {
   make_known(device);
   const auto stats = allocator::getDeviceStats(device.index());

@@ -4,26 +4,10 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "pipelines/engine/cuda/kernels/rgb8.hpp"
+#include "pipelines/engine/cuda/torch/gpu_number_of.hpp"
 #include "pipelines/engine/cuda/torch/torch_cuda.hpp"
 
 namespace lp::engine {
-
-namespace {
-
-gpu_number number_of(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat:
-      return gpu_number::fp32;
-    case at::kHalf:
-      return gpu_number::fp16;
-    case at::kBFloat16:
-      return gpu_number::bf16;
-    default:
-      TORCH_CHECK(false, "a decoded picture of type ", at::toString(type));
-  }
-}
-
-}  // namespace
 
 at::Tensor gpu_rgb8(const at::Tensor& decoded) {
   TORCH_CHECK(
@@ -34,13 +18,10 @@ at::Tensor gpu_rgb8(const at::Tensor& decoded) {
   const auto bytes = at::TensorOptions(at::kByte);
   const at::IntArrayRef sides = decoded.sizes().slice(2);
   const auto made = at::empty({sides[0], sides[1], 3}, bytes.device(device));
-  const gpu_picture picture{decoded.data_ptr(),
-                            number_of(decoded.scalar_type()),
-                            sides[0],
-                            sides[1],
-                            decoded.size(1) == 3 ? decoded.stride(1) : 0,
-                            decoded.stride(2),
-                            decoded.stride(3)};
+  const gpu_picture picture{
+      decoded.data_ptr(), gpu_number_of(decoded.scalar_type()),         sides[0],
+      sides[1],           decoded.size(1) == 3 ? decoded.stride(1) : 0, decoded.stride(2),
+      decoded.stride(3)};
   const auto stream = c10::cuda::getCurrentCUDAStream(device.index());
   const char* refused = queue_rgb8(picture, made.data_ptr<std::uint8_t>(), stream.stream());
   TORCH_CHECK(refused == nullptr, "CUDA: ", refused);
