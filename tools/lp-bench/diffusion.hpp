@@ -21,7 +21,8 @@ struct diffusion_options {
   int images = 1;  ///< pictures of each job
   double guidance = 7.5;
   std::vector<int> jobs{1, 2, 4, 8};
-  int threads = 0;  ///< 0: all the machine has
+  int threads = 0;             ///< 0: all the machine has
+  std::string device = "cpu";  ///< "cpu" or "cuda:0"
 };
 
 void add_diffusion_options(CLI::App& command, diffusion_options& options);

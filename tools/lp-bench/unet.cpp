@@ -5,17 +5,24 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "pipelines/device.hpp"
+#include "pipelines/engine/compute_scope.hpp"
+#include "pipelines/engine/convert_weights.hpp"
+#include "pipelines/engine/cuda/recorded_calls.hpp"
+#include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/random_parameters.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
@@ -49,7 +56,8 @@ std::string load_average() {
   return getloadavg(loads, 3) == 3 ? fmt::format("{:.1f} {:.1f}", loads[0], loads[1]) : "unknown";
 }
 
-engine::unet_input random_input(const engine::unet_config& config, const unet_options& o) {
+engine::unet_input random_input(const engine::unet_config& config, const unet_options& o,
+                                at::Device device) {
   engine::unet_input in;
   in.sample = at::randn({o.batch, config.in_channels, o.latent, o.latent});
   in.timestep = at::full({1}, 500.0);
@@ -64,7 +72,10 @@ engine::unet_input random_input(const engine::unet_config& config, const unet_op
     in.text_embeds = at::randn({o.batch, config.projection_class_embeddings_input_dim -
                                              6 * config.addition_time_embed_dim});
   }
-  return in;
+  auto tensors = in.tensors();
+  for (auto& tensor : tensors)
+    if (tensor.defined()) tensor = tensor.to(device);
+  return engine::unet_input::of(tensors);
 }
 
 double call(const engine::unet& net, const engine::unet_input& in) {
@@ -75,13 +86,76 @@ double call(const engine::unet& net, const engine::unet_input& in) {
   return took.count();
 }
 
+/// Calls a second, queued one after the other as a run's steps are.
+double calls_a_second(int calls, at::Device device, const std::function<at::Tensor()>& call) {
+  engine::wait_for_gpu(device);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < calls; ++i) {
+    (void)call();
+    engine::end_round(device, 1);
+  }
+  engine::wait_for_gpu(device);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  return calls / took.count();
+}
+
+/// As it is and recorded.
+void measure_on_gpu(const engine::unet_config& config, at::Device device, const unet_options& o) {
+  engine::random_parameters weights(
+      {.dtype = *engine::weight_type(o.dtype), .requires_grad = false, .device = device});
+  const engine::unet net(config, engine::scope(weights));
+  const auto in = random_input(config, o, device);
+  const engine::network_call network = [&net](const std::vector<at::Tensor>& tensors) {
+    return net(engine::unet_input::of(tensors));
+  };
+  const auto held = engine::gpu_memory(device).in_use;
+  const auto plain = [&] { return network(in.tensors()); };
+  (void)calls_a_second(2, device, plain);
+  engine::reset_gpu_memory_peak(device);
+  fmt::print("{} {}, batch {}, latent {}x{} on {}: weights {}\n", o.config, o.dtype, o.batch,
+             o.latent, o.latent, device.str(), human_bytes(held));
+  const auto print = [&](const char* how, double rate) {
+    const auto memory = engine::gpu_memory(device);
+    fmt::print(
+        "{}: {:.2f} calls/s, {:.2f} ms a call; tensors {} at the highest, {} taken from the "
+        "device\n",
+        how, rate, 1000 / rate, human_bytes(memory.peak), human_bytes(memory.reserved));
+  };
+  print("as it is", calls_a_second(o.calls, device, plain));
+  engine::recorded_calls calls(engine::new_graph_recorder(device));
+  const auto recorded = [&] { return calls(network, in.tensors()); };
+  (void)calls_a_second(engine::recorded_calls::plain_calls + 1, device, recorded);
+  if (calls.recorded() == 0) return fmt::print("recorded: this call cannot be\n");
+  const auto rate = calls_a_second(o.calls, device, recorded);
+  print("recorded", rate);
+  const auto difference = (recorded() - plain()).abs().max().item<double>();
+  fmt::print("largest difference between both: {:.2g}\n", difference);
+  engine::wait_for_gpu(device);
+}
+
+int bench_unet_on_gpu(const engine::unet_config& config, const pipelines::device& where,
+                      const unet_options& o) {
+  const auto measured = engine::guarded([&]() -> result<void> {
+    if (!engine::has_torch_cuda())
+      return fail(ec::bad_config, "--device: this program was built without a libtorch for GPUs");
+    const engine::compute_scope scope(where);
+    measure_on_gpu(config, engine::torch_device(where), o);
+    return {};
+  });
+  if (measured) return 0;
+  fmt::print(stderr, "lp-bench: {}\n", measured.error().message);
+  return 1;
+}
+
 }  // namespace
 
 void add_unet_options(CLI::App& command, unet_options& o) {
   command.add_option("config", o.config, "\"sd15\" or the path of a UNet's config.json")
       ->capture_default_str();
-  command.add_option("--dtype", o.dtype, "fp32 or bf16")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
+  command.add_option("--device", o.device, "\"cpu\" or a GPU, as \"cuda:0\"")
+      ->capture_default_str();
+  command.add_option("--dtype", o.dtype, "fp32, bf16 or, on GPUs, fp16")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
       ->capture_default_str();
   command.add_option("--latent", o.latent, "side of the latent")->check(CLI::Range(1, 1024));
   command.add_option("--batch", o.batch, "pictures a call")->check(CLI::Range(1, 64));
@@ -93,8 +167,14 @@ void add_unet_options(CLI::App& command, unet_options& o) {
 
 int bench_unet(const unet_options& o) {
   const auto config = read_config(o.config);
-  if (!config) {
-    fmt::print(stderr, "lp-bench: {}\n", config.error().message);
+  const auto where = pipelines::parse_device(o.device);
+  if (!config || !where) {
+    fmt::print(stderr, "lp-bench: {}\n", (config ? where.error() : config.error()).message);
+    return 2;
+  }
+  if (where->type == pipelines::device::kind::cuda) return bench_unet_on_gpu(*config, *where, o);
+  if (o.dtype == "fp16") {
+    fmt::print(stderr, "lp-bench: --dtype fp16: networks compute in it on GPUs alone\n");
     return 2;
   }
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -108,7 +188,7 @@ int bench_unet(const unet_options& o) {
   weights.reset();  // as when loading from files, the network alone holds them
   net.pack();
   const auto built = process_memory("VmRSS");
-  const auto in = random_input(*config, o);
+  const auto in = random_input(*config, o, at::kCPU);
   double best = 0;
   for (int i = 0; i < o.calls; ++i) {
     const auto seconds = call(net, in);

@@ -13,7 +13,8 @@ namespace lp::bench {
 
 struct unet_options {
   std::string config = "sd15";  ///< "sd15" for the built-in one, or a UNet's config.json
-  std::string dtype = "fp32";   ///< "fp32" or "bf16"
+  std::string dtype = "fp32";   ///< "fp32", "bf16" or, on GPUs, "fp16"
+  std::string device = "cpu";   ///< "cpu", or "cuda:0": then `threads` counts for nothing
   std::int64_t latent = 64;     ///< side of the latent; 64 is a picture of 512x512
   std::int64_t batch = 1;
   std::int64_t tokens = 77;
