@@ -15,6 +15,7 @@
 #include "pipelines/engine/autoencoder_kl.hpp"
 #include "pipelines/engine/autoencoder_tiny.hpp"
 #include "pipelines/engine/clip_text_encoder.hpp"
+#include "pipelines/engine/clip_vision.hpp"
 #include "pipelines/engine/dit.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/pickle.hpp"
@@ -214,6 +215,8 @@ template result<std::unique_ptr<dit>> build_network(const dit_config&, checkpoin
                                                     bool);
 template result<std::unique_ptr<clip_text>> build_network(const clip_text_config&, checkpoint&,
                                                           std::uint64_t*, bool);
+template result<std::unique_ptr<clip_vision>> build_network(const clip_vision_config&, checkpoint&,
+                                                            std::uint64_t*, bool);
 
 namespace {
 
@@ -257,6 +260,11 @@ result<std::unique_ptr<autoencoder_tiny>> load_autoencoder_tiny(const fs::path& 
 result<std::unique_ptr<clip_text>> load_clip_text(const fs::path& folder, at::ScalarType dtype,
                                                   at::Device device, std::uint64_t* bytes) {
   return load<clip_text>(folder, dtype, device, bytes, parse_clip_text_config);
+}
+
+result<std::unique_ptr<clip_vision>> load_clip_vision(const fs::path& folder, at::ScalarType dtype,
+                                                      at::Device device, std::uint64_t* bytes) {
+  return load<clip_vision>(folder, dtype, device, bytes, parse_clip_vision_config);
 }
 
 }  // namespace lp::engine

@@ -21,6 +21,7 @@ namespace lp::engine {
 class autoencoder_kl;
 class autoencoder_tiny;
 class clip_text;
+class clip_vision;
 class unet;
 
 /// A tensor that lies in a file, and how to get at it.
@@ -93,6 +94,10 @@ result<std::unique_ptr<clip_text>> load_clip_text(const std::filesystem::path& f
                                                   at::ScalarType dtype,
                                                   at::Device device = at::kCPU,
                                                   std::uint64_t* bytes = nullptr);
+result<std::unique_ptr<clip_vision>> load_clip_vision(const std::filesystem::path& folder,
+                                                      at::ScalarType dtype,
+                                                      at::Device device = at::kCPU,
+                                                      std::uint64_t* bytes = nullptr);
 
 /// A network of that configuration with the tensors of `source`. Works for the networks above.
 template <class Net, class Config>

@@ -7,7 +7,6 @@
 #include <ATen/TensorOperators.h>
 #include <c10/util/Exception.h>
 
-#include "pipelines/engine/attention.hpp"
 #include "pipelines/engine/config_reader.hpp"
 
 namespace lp::engine {
@@ -48,34 +47,17 @@ result<clip_text_config> parse_clip_text_config(const boost::json::object& confi
   return c;
 }
 
-clip_text::layer::layer(const clip_text_config& c, const scope& at)
-    : norm1(at / "layer_norm1", c.hidden_size, c.layer_norm_eps),
-      q(at / "self_attn" / "q_proj", c.hidden_size, c.hidden_size),
-      k(at / "self_attn" / "k_proj", c.hidden_size, c.hidden_size),
-      v(at / "self_attn" / "v_proj", c.hidden_size, c.hidden_size),
-      out(at / "self_attn" / "out_proj", c.hidden_size, c.hidden_size),
-      norm2(at / "layer_norm2", c.hidden_size, c.layer_norm_eps),
-      fc1(at / "mlp" / "fc1", c.hidden_size, c.intermediate_size),
-      fc2(at / "mlp" / "fc2", c.intermediate_size, c.hidden_size),
-      heads(c.num_attention_heads),
-      act(c.hidden_act) {}
-
-at::Tensor clip_text::layer::operator()(const at::Tensor& x) const {
-  const auto normed = norm1(x);
-  auto h = out(attention(q(normed), k(normed), v(normed), heads, /*causal=*/true));
-  h = nn::add_to(std::move(h), x);
-  auto y = fc2(nn::activate(fc1(norm2(h)), act));
-  return nn::add_to(std::move(y), h);
-}
-
 clip_text::clip_text(const clip_text_config& config, const scope& at)
     : config_(config),
       tokens_(root(at) / "embeddings" / "token_embedding", config.vocab_size, config.hidden_size),
       positions_(root(at) / "embeddings" / "position_embedding", config.max_position_embeddings,
                  config.hidden_size),
       final_norm_(root(at) / "final_layer_norm", config.hidden_size, config.layer_norm_eps) {
+  const clip_layer_config layer{config.hidden_size,         config.intermediate_size,
+                                config.num_attention_heads, config.layer_norm_eps,
+                                config.hidden_act,          /*causal=*/true};
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i)
-    layers_.emplace_back(config, root(at) / "encoder" / "layers" / static_cast<std::size_t>(i));
+    layers_.emplace_back(layer, root(at) / "encoder" / "layers" / static_cast<std::size_t>(i));
   if (config.with_projection)
     projection_.emplace(at / "text_projection", config.hidden_size, config.projection_dim, false);
 }
@@ -95,9 +77,7 @@ clip_text_output clip_text::operator()(const at::Tensor& ids) const {
 }
 
 void clip_text::visit(const nn::layer_visitor& visitor) {
-  for (auto& l : layers_) {
-    for (auto* linear : {&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2}) visitor.on_linear(*linear);
-  }
+  for (auto& l : layers_) l.visit(visitor);
 }
 
 at::Tensor clip_text::final_norm(const at::Tensor& hidden) const {

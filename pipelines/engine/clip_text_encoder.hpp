@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 #include <boost/json/fwd.hpp>
 
+#include "pipelines/engine/clip_layer.hpp"
 #include "pipelines/engine/nn.hpp"
 
 namespace lp::engine {
@@ -56,24 +57,12 @@ class clip_text {
   void visit(const nn::layer_visitor& visitor);
 
  private:
-  struct layer {
-    layer(const clip_text_config& config, const scope& at);
-    at::Tensor operator()(const at::Tensor& x) const;
-
-    nn::layer_norm norm1;
-    nn::linear q, k, v, out;
-    nn::layer_norm norm2;
-    nn::linear fc1, fc2;
-    std::int64_t heads;
-    nn::activation act;
-  };
-
   at::Tensor pool(const at::Tensor& hidden, const at::Tensor& ids) const;
 
   clip_text_config config_;
   nn::embedding tokens_;
   nn::embedding positions_;
-  std::vector<layer> layers_;
+  std::vector<clip_layer> layers_;
   nn::layer_norm final_norm_;
   std::optional<nn::linear> projection_;
 };

@@ -7,7 +7,9 @@
 namespace lp::goldens {
 
 runner find_runner(std::string_view kind) {
-  static constexpr std::array<std::pair<std::string_view, runner>, 11> table = {{
+  static constexpr std::array<std::pair<std::string_view, runner>, 14> table = {{
+      {"clip", run_clip},
+      {"image", run_image},
       {"math", run_math},
       {"pipeline", run_pipeline},
       {"rng", run_rng},
@@ -18,6 +20,7 @@ runner find_runner(std::string_view kind) {
       {"tokenizer", run_tokenizer},
       {"unet", run_unet},
       {"vae", run_vae},
+      {"vision_encoder", run_vision_encoder},
       {"weights", run_weights},
   }};
   const auto found = std::find_if(table.begin(), table.end(),

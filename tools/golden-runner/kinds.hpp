@@ -26,6 +26,8 @@ using runner = result<answer> (*)(const golden_case&);
 /// The function for a kind, or null.
 runner find_runner(std::string_view kind);
 
+result<answer> run_clip(const golden_case& c);
+result<answer> run_image(const golden_case& c);
 result<answer> run_math(const golden_case& c);
 result<answer> run_pipeline(const golden_case& c);
 result<answer> run_rng(const golden_case& c);
@@ -36,6 +38,7 @@ result<answer> run_text_encoder(const golden_case& c);
 result<answer> run_tokenizer(const golden_case& c);
 result<answer> run_unet(const golden_case& c);
 result<answer> run_vae(const golden_case& c);
+result<answer> run_vision_encoder(const golden_case& c);
 result<answer> run_weights(const golden_case& c);
 
 }  // namespace lp::goldens

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Pictures made larger and smaller bit for bit as Pillow does, which the processors that feed
+// networks rely on. Without torch.
+#pragma once
+
+#include <cstdint>
+
+#include "pipelines/media/rgb_image.hpp"
+
+namespace lp::pipelines {
+
+/// Pillow's numbers for its filters, which configuration files hold.
+enum class resampling { nearest = 0, lanczos = 1, bilinear = 2, bicubic = 3 };
+
+/// The picture at another size. Reduced pictures are averaged over all they cover (antialiasing);
+/// rows first, then columns, each pass rounded to 8 bits with weights of 22 binary places. Bicubic
+/// is the one with a = -0.5, Lanczos the one of three lobes. ec::too_large as check_size().
+result<rgb_image> resample(const rgb_image& picture, std::uint32_t width, std::uint32_t height,
+                           resampling filter);
+
+}  // namespace lp::pipelines
