@@ -135,6 +135,8 @@ result<rgb_image> resample(const rgb_image& picture, std::uint32_t width, std::u
   }
   if (picture.pixels.size() != std::size_t{3} * picture.width * picture.height)
     return fail(ec::internal, "a picture's bytes are not those of its size");
+  if (width > picture.width && height < picture.height)
+    return to_width(to_height(picture, height, filter), width, filter);
   auto out = width == picture.width ? picture : to_width(picture, width, filter);
   return height == out.height ? std::move(out) : to_height(out, height, filter);
 }

@@ -30,6 +30,14 @@ at::Tensor for_autoencoder(const pipelines::rgb_image& p) {
   return tensor_of(p).permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 127.5 - 1;
 }
 
+/// As VaeImageProcessor makes masks: the luma of ITU-R BT.601 in whole numbers, then 0 or 1.
+at::Tensor mask_of(const pipelines::rgb_image& p) {
+  const auto weights = at::tensor({19595, 38470, 7471}, at::kInt);
+  const auto luma =
+      (tensor_of(p).to(at::kInt) * weights).sum(-1).add(1 << 15).bitwise_right_shift(16);
+  return luma.ge(128).to(at::kFloat).unsqueeze(0).unsqueeze(0);
+}
+
 /// "pil_bicubic_up" -> bicubic.
 std::optional<pipelines::resampling> filter_in(std::string_view name) {
   using pipelines::resampling;
@@ -49,12 +57,12 @@ result<at::Tensor> process(const pipelines::rgb_image& p, std::string_view name,
     if (!made) return fail(made.error());
     return tensor_of(*made);
   }
-  if (name.starts_with("vae_")) {
+  if (name.starts_with("vae_") || name == "mask") {
     const auto made = pipelines::resample(p, static_cast<std::uint32_t>(expected.size(3)),
                                           static_cast<std::uint32_t>(expected.size(2)),
                                           pipelines::resampling::lanczos);
     if (!made) return fail(made.error());
-    return for_autoencoder(*made);
+    return name == "mask" ? mask_of(*made) : for_autoencoder(*made);
   }
   if (!name.starts_with("clip")) return at::Tensor();
   const auto side = expected.size(2);
@@ -111,7 +119,8 @@ result<answer> run_image(const golden_case& c) {
     return answer::not_yet("other pictures");
   answer out;
   for (const auto& [name, expected] : c.expected()) {
-    const bool noisy = name.find("noisy") != name.npos || name.starts_with("pil_");
+    const bool noisy =
+        name.find("noisy") != name.npos || name.starts_with("pil_") || name == "mask";
     const auto picture = picture_of(c.input(noisy ? "noisy_u8" : "image_u8"));
     auto made = process(picture, name, expected.value);
     if (!made) return fail(made.error());
