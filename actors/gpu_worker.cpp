@@ -102,6 +102,14 @@ void keep_stepping(self_ptr self) {
   send_after_others(self, caf::actor_cast<gpu_worker_actor>(own_handle(self)), step_atom_v);
 }
 
+// Who looks at the job's pictures, if it asked for that: the operator's choice before the model's.
+std::shared_ptr<pipelines::safety_classifier> checker_of(const worker_state_t& s,
+                                                         const active_job& job) {
+  if (!job.check_safety) return nullptr;
+  if (s.options.safety) return s.options.safety;
+  return job.lease ? job.lease->safety() : nullptr;
+}
+
 // `done`: which part of a cancelled job was done.
 void finish(self_ptr self, const std::string& id, result<pipelines::output> outcome,
             double done = 0) {
@@ -111,18 +119,20 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
   active_job job = std::move(it->second);
   s.jobs.erase(it);
   s.gate.leave(id);
-  const bool checked = outcome && job.check_safety && s.options.safety != nullptr;
-  if (checked) {
-    if (auto ok = pipelines::check_safety(*s.options.safety, *outcome); !ok) {
-      outcome = fail(std::move(ok.error()));
-    }
+  const auto checker = outcome ? checker_of(s, job) : nullptr;
+  if (checker) {
+    network_loop(self->system()).long_work([&] {
+      if (auto ok = pipelines::check_safety(*checker, *outcome); !ok) {
+        outcome = fail(std::move(ok.error()));
+      }
+    });
   }
   result<wire::JobResult> packed =
       outcome ? pack_result(job.request, std::move(*outcome), {s.options.node, job.load_ms},
                             s.blobs, clock::now())
               : fail(std::move(outcome.error()));
   if (packed) {
-    if (checked) packed->set_checked_by(s.options.safety->name());
+    if (checker) packed->set_checked_by(checker->name());
     send(self, job.client, done_atom_v, job_result(std::move(*packed)));
   } else {
     auto failure = make_failure(id, packed.error());

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct gpu_worker_options {
   unsigned slots = 8;                              ///< jobs under way at once, stepped in turn
   std::uint64_t model_budget = 0;                  ///< bytes for warm models
   std::uint64_t memory_limit = 0;                  ///< for models and jobs together; 0: none
-  pipelines::safety_classifier* safety = nullptr;  ///< looks at pictures; none: nothing is checked
+  /// Looks at pictures; none: the model's own does, and without that nothing is checked.
+  std::shared_ptr<pipelines::safety_classifier> safety;
   /// Called once on the worker's thread before anything is computed there: thread counts of
   /// the numeric libraries belong to a thread.
   std::function<void()> prepare_thread;

@@ -16,6 +16,8 @@
 
 namespace lp::pipelines {
 
+class safety_classifier;
+
 /// A compute device that was found.
 struct device_info {
   std::string id;    ///< "cpu", "cuda:0"
@@ -58,6 +60,14 @@ class engine {
   /// loras (a JSON object from file name to strength, as a string).
   virtual result<std::shared_ptr<model>> load_image_model(const std::filesystem::path& folder,
                                                           const device& where) = 0;
+
+  /// The safety checker of Stable Diffusion's folders: config.json, weights, and the sizes of
+  /// pictures in a preprocessor_config.json in it or in "feature_extractor" beside it. It computes
+  /// on the CPU. ec::bad_file names the file and what is wrong with it.
+  virtual result<std::shared_ptr<safety_classifier>> open_safety_checker(
+      const std::filesystem::path& folder, const device& /*where*/) {
+    return fail(ec::bad_config, folder.string() + ": this engine cannot look at pictures");
+  }
 
   /// A picture's file as 8-bit RGB, upright, what is transparent laid on white; `field` stays
   /// empty. Errors as those of decode_image() (pipelines/media/decode.hpp).

@@ -107,6 +107,8 @@ struct memory_need {
   std::uint64_t lean_peak = 0;
 };
 
+class safety_classifier;
+
 /// A loaded model. Owned by a model cache through shared_ptr; a run keeps its model alive.
 class model {
  public:
@@ -126,6 +128,9 @@ class model {
   virtual std::string what_fits(const job_input& /*input*/, std::uint64_t /*peak*/) const {
     return {};
   }
+
+  /// The safety checker that came with the model; null without one. Its bytes() count in bytes().
+  virtual std::shared_ptr<safety_classifier> safety() const { return nullptr; }
 
   /// Checks what only the model can know (sizes, prompt counts) and prepares a run.
   virtual result<std::unique_ptr<run>> start(const job_input& input) = 0;

@@ -79,9 +79,9 @@ void add_settings(const std::vector<std::string>& paths, const std::string& fold
   }
 }
 
-// Left out on purpose: the check is switched off unless a worker has a model for it.
-bool is_left_out(const model_part& part) {
-  return part.name == "safety_checker";
+// Parts without which a model runs: pictures are then not checked.
+bool may_lack(const model_part& part) {
+  return part.name == "safety_checker" || part.name == "feature_extractor";
 }
 
 bool has_file(const fs::path& folder, std::initializer_list<const char*> names) {
@@ -172,12 +172,11 @@ result<std::vector<std::string>> needed_files(const std::vector<std::string>& pa
   auto named = parts_of_index(model_index);
   if (!named) return fail(std::move(named.error()));
   for (const model_part& part : *named) {
-    if (is_left_out(part)) continue;
     const std::string folder = part.name + "/";
     add_settings(paths, folder, out);
     if (!part.has_weights()) continue;
     auto chosen = choose(weights_in(paths, folder), variant);
-    if (chosen.empty()) {
+    if (chosen.empty() && !may_lack(part)) {
       return fail(ec::bad_file,
                   fmt::format("the repository has no weights for its part {}", part.name));
     }
@@ -192,7 +191,7 @@ std::vector<std::string> missing_parts(const fs::path& folder) {
   if (!parts) return {parts.error().message};
   std::vector<std::string> out;
   for (const model_part& part : *parts) {
-    if (is_left_out(part)) continue;
+    if (may_lack(part)) continue;
     if (const std::string lack = lack_of(folder / part.name, part); !lack.empty()) {
       out.push_back(fmt::format("{}: {}", part.name, lack));
     }

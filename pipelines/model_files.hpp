@@ -25,8 +25,8 @@ result<std::vector<model_part>> parts_of_index(std::string_view model_index);
 
 /// Of a repository's files those that running it takes: settings, vocabularies, and one set of
 /// weights a part. Safetensors go before .bin files; the variant asked for ("fp16", say) before
-/// the plain one, that before any other. Safety checkers, other frameworks' weights and files of
-/// several parts in one are left out where there is a model_index.json; without one (an empty text)
+/// the plain one, that before any other. Other frameworks' weights and files of several parts in
+/// one are left out where there is a model_index.json; without one (an empty text)
 /// the files of the top folder count. In the order to fetch them: model_index.json is the last,
 /// so that a folder becomes a model when it is whole.
 result<std::vector<std::string>> needed_files(const std::vector<std::string>& paths,

@@ -19,9 +19,7 @@ tl::unexpected<error> unusable(const std::filesystem::path& library) {
                                           words == nullptr ? "it gave none" : words));
 }
 
-}  // namespace
-
-result<safety_classifier*> open_classifier(const std::filesystem::path& library) {
+result<std::shared_ptr<safety_classifier>> open_library(const std::filesystem::path& library) {
   // Never closed: objects of the library live until the process ends.
   void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return unusable(library);
@@ -30,7 +28,19 @@ result<safety_classifier*> open_classifier(const std::filesystem::path& library)
   if (make == nullptr) return unusable(library);
   safety_classifier* const made = make();
   if (made == nullptr) return unusable(library);
-  return made;
+  return std::shared_ptr<safety_classifier>(made, [](safety_classifier* /*stays*/) {});
+}
+
+}  // namespace
+
+result<std::shared_ptr<safety_classifier>> open_classifier(const std::filesystem::path& what) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(what, ignored)) return open_library(what);
+  const auto engine = get_engine();
+  if (!engine) return fail(engine.error());
+  const auto inside = what / "safety_checker";
+  return (*engine)->open_safety_checker(
+      std::filesystem::is_directory(inside, ignored) ? inside : what, {});
 }
 
 bool asks_for_check(const boost::json::object& params) {

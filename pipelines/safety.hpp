@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whether finished pictures may be offensive: asked of a classifier that an operator plugs in.
+// Whether finished pictures may be offensive: asked of a classifier that an operator plugs in, or
+// of the safety checker that a model brings.
 #pragma once
 
 #include <filesystem>
@@ -13,8 +14,9 @@
 
 namespace lp::pipelines {
 
-/// Comes as a shared library of the operator's choice, built against this header, with
-/// `extern "C" lp::pipelines::safety_classifier* lp_safety_classifier()`. Used by one thread.
+/// A model's own safety checker; or a shared library of the operator's choice, built against this
+/// header, with `extern "C" lp::pipelines::safety_classifier* lp_safety_classifier()`, which is
+/// used by one thread.
 class safety_classifier {
  public:
   virtual ~safety_classifier() = default;
@@ -25,11 +27,15 @@ class safety_classifier {
   /// Whether the picture may be offensive. An error fails the job: a picture that could not be
   /// looked at is not called harmless.
   virtual result<bool> offensive(const picture& p) = 0;
+
+  /// Memory that it holds once it has looked at a picture.
+  virtual std::uint64_t bytes() const { return 0; }
 };
 
-/// The library's one classifier, which lives to the process's end. ec::bad_config with the dynamic
-/// loader's words if it is none.
-result<safety_classifier*> open_classifier(const std::filesystem::path& library);
+/// A folder's safety checker (engine::open_safety_checker()), its own or the one in
+/// "safety_checker" in it; or the one classifier of a library, which lives to the process's end.
+/// ec::bad_config with the dynamic loader's words if it is none.
+result<std::shared_ptr<safety_classifier>> open_classifier(const std::filesystem::path& what);
 
 /// Whether a request asks for the check.
 bool asks_for_check(const boost::json::object& params);

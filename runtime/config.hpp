@@ -65,7 +65,7 @@ struct worker_config {
   std::uint64_t memory = 8ULL << 30;  ///< bytes for warm models
   std::uint64_t memory_limit = 0;     ///< for models and jobs together; 0: what the device has
   bool low_memory = false;            ///< parts of models leave memory between their uses
-  std::filesystem::path safety;       ///< library with a safety classifier; empty: none
+  std::filesystem::path safety;       ///< a safety checker's folder or library; empty: none
 };
 
 struct config {

@@ -281,14 +281,16 @@ class worker_node : public node {
   result<void> open_safety(const worker_config& w, bool computes, actors::gpu_worker_options& o) {
     if (w.safety.empty()) {
       if (computes) {
-        log::warn("node", "worker {}: pictures are not checked: no safety classifier is configured",
+        log::warn("node",
+                  "worker {}: no safety classifier is configured: only pictures of models that "
+                  "bring a safety checker are checked",
                   name_);
       }
       return {};
     }
-    const auto classifier = pipelines::open_classifier(w.safety);
-    if (!classifier) return fail(classifier.error());
-    o.safety = *classifier;
+    auto classifier = pipelines::open_classifier(w.safety);
+    if (!classifier) return fail(std::move(classifier.error()));
+    o.safety = std::move(*classifier);
     log::info("node", "worker {}: pictures are checked by {}", name_, o.safety->name());
     return {};
   }

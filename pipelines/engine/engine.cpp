@@ -18,6 +18,7 @@
 #include "pipelines/engine/cuda/torch/torch_cuda.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/image_model.hpp"
+#include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
 #include "pipelines/media/decode.hpp"
@@ -99,6 +100,11 @@ class torch_engine final : public pipelines::engine {
   result<std::shared_ptr<pipelines::model>> load_image_model(
       const std::filesystem::path& folder, const pipelines::device& where) override {
     return lp::engine::load_image_model(folder, where);
+  }
+
+  result<std::shared_ptr<pipelines::safety_classifier>> open_safety_checker(
+      const std::filesystem::path& folder, const pipelines::device& where) override {
+    return lp::engine::open_safety_checker(folder, where.low_memory);
   }
 
   result<void> convert_weights(const std::filesystem::path& from, const std::filesystem::path& to,

@@ -19,6 +19,7 @@
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/lora.hpp"
 #include "pipelines/engine/pixels.hpp"
+#include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
 #include "runtime/base/clock.hpp"
 
@@ -222,6 +223,17 @@ class variant_shelf {
   std::vector<variant> kept_;
 };
 
+/// A folder without the part that its index names runs all the same, unchecked.
+bool names_safety_checker(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder / "safety_checker" / "config.json", ignored)) return false;
+  const auto index = read_json_file(folder / "model_index.json");
+  const auto* part = index ? index->if_contains("safety_checker") : nullptr;
+  const auto* named = part != nullptr ? part->if_array() : nullptr;
+  return named != nullptr && named->size() == 2 && (*named)[1].is_string() &&
+         (*named)[1].get_string() == "StableDiffusionSafetyChecker";
+}
+
 class image_model final : public pipelines::model {
  public:
   image_model(image_model_facts facts, const pipelines::device& where, const fs::path& folder,
@@ -235,7 +247,19 @@ class image_model final : public pipelines::model {
     return {};
   }
 
-  std::uint64_t bytes() const override { return pipeline_->bytes(); }
+  std::uint64_t bytes() const override {
+    return pipeline_->bytes() + (safety_ ? safety_->bytes() : 0);
+  }
+  std::shared_ptr<pipelines::safety_classifier> safety() const override { return safety_; }
+
+  /// Opens the safety checker that model_index.json names, if any.
+  result<void> open_safety(const fs::path& folder) {
+    if (!names_safety_checker(folder)) return {};
+    auto opened = open_safety_checker(folder / "safety_checker", where_.low_memory);
+    if (!opened) return fail(opened.error());
+    safety_ = std::move(*opened);
+    return {};
+  }
 
   result<pipelines::memory_need> memory_for(const pipelines::job_input& input) const override {
     auto job = read_image_job(input, facts_, false);
@@ -297,6 +321,7 @@ class image_model final : public pipelines::model {
   pipelines::device where_;
   pipeline pipeline_;
   variant_shelf shelf_;
+  std::shared_ptr<pipelines::safety_classifier> safety_;
 };
 
 /// Pipelines in use, so that a folder loaded for a second purpose costs nothing.
@@ -356,6 +381,7 @@ result<std::shared_ptr<pipelines::model>> load_image_model(const fs::path& folde
   auto model = std::make_shared<image_model>(std::move(facts), where, named, std::move(*made));
   // What every request gets is made ready now, and what is wrong with it told at the load.
   if (auto ok = model->warm(); !ok) return fail(ok.error());
+  if (auto ok = model->open_safety(folder); !ok) return fail(ok.error());
   return model;
 }
 

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT
-// A classifier that is plugged in, asked through a whole cluster.
+// A classifier that is plugged in, or a safety checker, asked through a whole cluster.
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
 #include <gtest/gtest.h>
 
 #include <fmt/core.h>
+#include <boost/json.hpp>
 
+#include "runtime/base/bytes.hpp"
 #include "tests/pictures/example_cluster.hpp"
+#include "tests/support/colour_checker.hpp"
 
 namespace lp::testing {
 namespace {
@@ -38,6 +45,85 @@ TEST(safety, nsfw_is_what_the_workers_classifier_says) {
   const answer unasked = ask("a red circle on a blue background", false);
   EXPECT_TRUE(unasked.body.at("job").at("safety_checked_by").is_null()) << unasked.text;
   EXPECT_FALSE(unasked.body.at("images").at(0).at("nsfw").as_bool());
+}
+
+/// A models folder that holds the embedded model with a safety checker of its own.
+class checked_model {
+ public:
+  checked_model() {
+    std::filesystem::copy(LP_SOURCE_DIR "/examples/models/shapes-64", model_,
+                          std::filesystem::copy_options::recursive);
+    colour_checker::write(model_);
+    auto index = boost::json::parse(read_file(model_ / "model_index.json")).as_object();
+    index["safety_checker"] = {"stable_diffusion", "StableDiffusionSafetyChecker"};
+    std::ofstream(model_ / "model_index.json") << boost::json::serialize(index);
+  }
+  ~checked_model() { std::filesystem::remove_all(root_); }
+
+  const std::filesystem::path& folder() const { return model_; }
+  std::string config() const {
+    return std::regex_replace(example(), std::regex(R"(dir = "examples/models")"),
+                              fmt::format("dir = \"{}\"", root_.string()));
+  }
+
+ private:
+  std::filesystem::path root_ =
+      std::filesystem::temp_directory_path() / ("lp_checked_" + random_hex(8));
+  std::filesystem::path model_ = [this] {
+    std::filesystem::create_directories(root_);
+    return root_ / "shapes-64";
+  }();
+};
+
+answer draw(const gateway_client& client, const std::string& prompt, bool check) {
+  return client.post("/text-to-image",
+                     fmt::format(R"({{"prompt":"{}","seed":7,"width":64,"height":64,
+                                      "num_inference_steps":20,"safety_check":{}}})",
+                                 prompt, check));
+}
+
+TEST(safety, nsfw_is_what_the_models_own_checker_says) {
+  const checked_model model;
+  test_cluster cluster(model.config());
+  const gateway_client client = cluster.client();
+  const answer red = draw(client, "a blue circle on a red background", true);
+  ASSERT_EQ(red.status, 200U) << red.text;
+  EXPECT_TRUE(red.body.at("images").at(0).at("nsfw").as_bool()) << red.text;
+  EXPECT_EQ(red.body.at("job").at("safety_checked_by").as_string(),
+            (model.folder() / "safety_checker").string());
+  const answer blue = draw(client, "a red circle on a blue background", true);
+  ASSERT_EQ(blue.status, 200U) << blue.text;
+  EXPECT_FALSE(blue.body.at("images").at(0).at("nsfw").as_bool()) << blue.text;
+  EXPECT_TRUE(blue.body.at("job").at("safety_checked_by").is_string());
+  const answer unasked = draw(client, "a blue circle on a red background", false);
+  EXPECT_FALSE(unasked.body.at("images").at(0).at("nsfw").as_bool());
+  EXPECT_TRUE(unasked.body.at("job").at("safety_checked_by").is_null());
+}
+
+TEST(safety, a_checker_that_cannot_look_fails_the_job) {
+  const checked_model model;
+  std::filesystem::remove(model.folder() / "safety_checker/model.safetensors");
+  test_cluster cluster(model.config());
+  const answer asked = draw(cluster.client(), "a red circle on a blue background", true);
+  EXPECT_GE(asked.status, 500U) << asked.text;
+  EXPECT_NE(asked.text.find("safety check"), std::string::npos) << asked.text;
+  const answer unasked = draw(cluster.client(), "a red circle on a blue background", false);
+  EXPECT_EQ(unasked.status, 200U) << unasked.text;
+}
+
+TEST(safety, a_workers_folder_looks_at_models_that_have_none) {
+  const checked_model model;
+  const std::string worker = "[[worker]]";
+  std::string config = example();
+  for (auto at = config.find("\n[[worker]]"); at != std::string::npos;
+       at = config.find("\n[[worker]]", at + 1)) {
+    config.insert(at + 1 + worker.size(),
+                  fmt::format("\nsafety = \"{}\"", model.folder().string()));
+  }
+  test_cluster cluster(config);
+  const answer red = draw(cluster.client(), "a blue circle on a red background", true);
+  ASSERT_EQ(red.status, 200U) << red.text;
+  EXPECT_TRUE(red.body.at("images").at(0).at("nsfw").as_bool()) << red.text;
 }
 
 TEST(safety, a_library_without_a_classifier_is_refused_by_name) {

@@ -61,7 +61,16 @@ TEST(needed_files, one_set_of_weights_a_part_and_the_index_last) {
                   "unet/diffusion_pytorch_model-00002-of-00002.safetensors", "vae/config.json",
                   "vae/diffusion_pytorch_model.bin", "text_encoder/config.json",
                   "text_encoder/model.safetensors", "tokenizer/vocab.json", "tokenizer/merges.txt",
-                  "scheduler/scheduler_config.json", "model_index.json"));
+                  "scheduler/scheduler_config.json", "safety_checker/config.json",
+                  "safety_checker/model.safetensors", "model_index.json"));
+}
+
+TEST(needed_files, a_safety_checker_may_be_missing) {
+  auto without = repository;
+  std::erase_if(without, [](const auto& path) { return path.starts_with("safety_checker/"); });
+  const auto files = needed_files(without, index);
+  ASSERT_TRUE(files) << render(files.error());
+  EXPECT_THAT(*files, Not(Contains(HasSubstr("safety"))));
 }
 
 TEST(needed_files, a_variant_goes_first_where_it_is_there) {
