@@ -13,9 +13,10 @@ namespace lp::pipelines {
 enum class resampling { nearest = 0, lanczos = 1, bilinear = 2, bicubic = 3 };
 
 /// The picture at another size. Reduced pictures are averaged over all they cover (antialiasing);
-/// along the rows first, then along the columns (as of Pillow 13 the other way round where a picture
-/// grows wider and less high), each pass rounded to 8 bits with weights of 22 binary places. Bicubic
-/// is the one with a = -0.5, Lanczos the one of three lobes. ec::too_large as check_size().
+/// along the rows first, then along the columns (as of Pillow 13 the other way round where a
+/// picture grows wider and less high), each pass rounded to 8 bits with weights of 22 binary
+/// places. Bicubic is the one with a = -0.5, Lanczos the one of three lobes. ec::too_large as
+/// check_size().
 result<rgb_image> resample(const rgb_image& picture, std::uint32_t width, std::uint32_t height,
                            resampling filter);
 
