@@ -108,8 +108,8 @@ TEST_F(shipped_model, draws_what_held_out_prompts_say) {
   // Requests with more guidance than the model is made for are drawn with that much.
   const auto facts = engine::read_model_facts(folder, 8);
   ASSERT_TRUE(facts);
-  // The bar lies a little below what these weights reach.
-  EXPECT_GE(score_of_prompts(pipeline_, tasks, facts->max_guidance).right, prompts * 95 / 100);
+  // They reach 199 of 200; other processors round other bits.
+  EXPECT_GE(score_of_prompts(pipeline_, tasks, facts->max_guidance).right, prompts * 98 / 100);
 }
 
 TEST_F(shipped_model, draws_two_objects) {

@@ -22,7 +22,7 @@ namespace {
 
 // Shares of the examples.
 constexpr double empty_prompts = 0.1;  // for classifier-free guidance
-constexpr double edits = 0.2;
+constexpr double edits = 0.3;
 constexpr double overdone = 0.1;
 
 // A tokenizer that is there stays: weights of a run that goes on know its numbers.

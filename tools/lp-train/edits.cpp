@@ -62,8 +62,8 @@ edit any_edit(random& r) {
   settle(o, o.said_size, o.said_place);
   e.background_stays = e.after.background == e.before.background;
   // What stays needs no word.
-  if (o.said_size == was.said_size && r.chance(0.6)) o.said_size = size::unsaid;
-  if (o.said_place == was.said_place && r.chance(0.6)) o.said_place = place::unsaid;
+  if (o.said_size == was.said_size && r.chance(0.75)) o.said_size = size::unsaid;
+  if (o.said_place == was.said_place && r.chance(0.75)) o.said_place = place::unsaid;
   return e;
 }
 
