@@ -8,6 +8,9 @@
 #include <ATen/Parallel.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "pipelines/engine/cuda/torch/torch_cuda.hpp"
+#include "pipelines/engine/guarded.hpp"
+
 namespace lp::engine {
 
 namespace {
@@ -38,6 +41,22 @@ compute_scope::compute_scope(const pipelines::device& where) {
   use_threads(where);
   if (where.type == pipelines::device::kind::cuda)
     stream_.reset_stream(own_stream(torch_device(where)));
+}
+
+void settle(at::Device device) noexcept {
+  if (device.is_cuda())
+    (void)guarded([&]() -> result<void> {
+      wait_for_gpu(device);
+      return {};
+    });
+}
+
+void give_back_memory(at::Device device) noexcept {
+  if (device.is_cuda())
+    (void)guarded([]() -> result<void> {
+      trim_gpu_memory();
+      return {};
+    });
 }
 
 }  // namespace lp::engine

@@ -25,4 +25,9 @@ class compute_scope {
   c10::OptionalStreamGuard stream_;
 };
 
+/// For destructors: waits for what is queued on a GPU; gives memory that no tensor uses back to it.
+/// Nothing on other devices. What fails is not told.
+void settle(at::Device device) noexcept;
+void give_back_memory(at::Device device) noexcept;
+
 }  // namespace lp::engine

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine/checkpoint.hpp"
+#include "pipelines/engine/compute_scope.hpp"
 #include "pipelines/engine/cuda/torch/torch_cuda.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
@@ -444,12 +445,11 @@ at::Tensor stable_diffusion::parts::decode(const at::Tensor& latents, bool tiled
 
 stable_diffusion::stable_diffusion(std::unique_ptr<parts> p) : parts_(std::move(p)) {}
 stable_diffusion::~stable_diffusion() {
-  const bool on_gpu = parts_->device.is_cuda();
-  // Runs that were given up may have left work that reads the weights.
-  if (on_gpu) wait_for_gpu(parts_->device);
+  const auto device = parts_->device;
+  settle(device);  // runs that were given up may have left work that reads the weights
   parts_.reset();
   trim_tensor_memory();
-  if (on_gpu) trim_gpu_memory();
+  give_back_memory(device);
 }
 
 result<std::shared_ptr<const stable_diffusion>> stable_diffusion::load(

@@ -26,6 +26,7 @@ struct gpu_memory_figures {
   std::uint64_t reserved = 0;  ///< what libtorch took from the device, at its highest
 };
 
+/// Nothing of a device that is no GPU.
 gpu_memory_figures gpu_memory(at::Device device);
 void reset_gpu_memory_peak(at::Device device);
 

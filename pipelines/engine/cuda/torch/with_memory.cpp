@@ -32,6 +32,7 @@ bool has_torch_cuda() {
 }
 
 gpu_memory_figures gpu_memory(at::Device device) {
+  if (!device.is_cuda()) return {};
   make_known(device);
   const auto stats = allocator::getDeviceStats(device.index());
   return {bytes(stats.allocated_bytes[of_all].current), bytes(stats.allocated_bytes[of_all].peak),
@@ -39,6 +40,7 @@ gpu_memory_figures gpu_memory(at::Device device) {
 }
 
 void reset_gpu_memory_peak(at::Device device) {
+  if (!device.is_cuda()) return;
   make_known(device);
   allocator::resetPeakStats(device.index());
 }
