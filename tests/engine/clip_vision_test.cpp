@@ -172,7 +172,8 @@ TEST(clip_vision, reads_its_part_of_a_whole_models_configuration) {
   EXPECT_EQ(bare.projection_dim, 512);
   EXPECT_EQ(bare.hidden_act, nn::activation::quick_gelu);
   const auto inner = parse_clip_vision_config(object(R"({"projection_dim": 96, "hidden_size": 5,
-                 "vision_config": {"hidden_size": 64, "projection_dim": 7, "patch_size": 16,
+                 "vision_config": {"hidden_size": 64, "num_attention_heads": 4,
+                                   "projection_dim": 7, "patch_size": 16,
                                    "hidden_act": "gelu"}})"));
   ASSERT_TRUE(inner) << inner.error().message;
   EXPECT_EQ(inner->hidden_size, 64);
