@@ -141,8 +141,9 @@ result<at::Tensor> process_clip_image(const pipelines::rgb_image& picture,
                                       static_cast<std::uint64_t>(size.height));
       !ok)
     return fail(ok.error());
-  const auto scaled = pipelines::resample(picture, static_cast<std::uint32_t>(size.width),
-                                          static_cast<std::uint32_t>(size.height), c.filter);
+  const auto scaled =
+      pipelines::resample(picture, static_cast<std::uint32_t>(size.width),
+                          static_cast<std::uint32_t>(size.height), c.filter, c.places);
   if (!scaled) return fail(scaled.error());
   return to_tensor(*scaled, {(size.width - wanted.width) / 2, (size.height - wanted.height) / 2},
                    wanted, c);

@@ -19,6 +19,8 @@ struct clip_image_config {
   std::int64_t shortest_edge = 224;
   std::int64_t width = 0, height = 0;
   pipelines::resampling filter = pipelines::resampling::bicubic;
+  /// Of old transformers; newer ones resize with torchvision.
+  pipelines::weight_places places = pipelines::weight_places::pillow;
   bool crops = true;  ///< the middle
   std::int64_t crop_width = 224, crop_height = 224;
   bool rescales = true;

@@ -148,6 +148,20 @@ TEST(resample, bicubic_is_the_cubic_convolution) {
   }
 }
 
+TEST(resample, coarser_weights_change_a_value_by_one_at_the_most_a_pass) {
+  const auto picture = noise(37, 23);
+  const auto fine = reds(*resample(picture, 16, 51, resampling::bicubic));
+  const auto coarse =
+      reds(*resample(picture, 16, 51, resampling::bicubic, weight_places::torchvision));
+  int differing = 0;
+  for (std::size_t i = 0; i < fine.size(); ++i) {
+    EXPECT_LE(std::abs(fine[i] - coarse[i]), 2);
+    differing += fine[i] == coarse[i] ? 0 : 1;
+  }
+  EXPECT_GT(differing, 0);
+  EXPECT_LT(differing * 10, static_cast<int>(fine.size()));
+}
+
 TEST(resample, refuses_sizes_that_no_picture_has) {
   const auto picture = noise(4, 4);
   for (const auto& [w, h] : {std::pair{0U, 4U}, {4U, 0U}, {max_image_side + 1, 4U}}) {

@@ -67,6 +67,7 @@ result<at::Tensor> process(const pipelines::rgb_image& p, std::string_view name,
   if (!name.starts_with("clip")) return at::Tensor();
   const auto side = expected.size(2);
   engine::clip_image_config config;
+  config.places = pipelines::weight_places::torchvision;
   config.shortest_edge = config.crop_width = config.crop_height = side;
   return engine::process_clip_image(p, config);
 }
