@@ -268,7 +268,8 @@ class image_model final : public pipelines::model {
     request.encodes = !input.pictures.empty();
     const auto need = pipeline_->memory_for(request);
     request.lean = true;
-    return pipelines::memory_need{need.weights, need.peak, pipeline_->memory_for(request).peak};
+    const auto weights = need.weights + (safety_ ? safety_->bytes() : 0);
+    return pipelines::memory_need{weights, need.peak, pipeline_->memory_for(request).peak};
   }
 
   std::string what_fits(const pipelines::job_input& input, std::uint64_t peak) const override {
