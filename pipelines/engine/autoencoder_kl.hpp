@@ -29,6 +29,7 @@ struct autoencoder_kl_config {
   bool use_quant_conv = true;
   bool use_post_quant_conv = true;
 
+  bool operator==(const autoencoder_kl_config&) const = default;
   /// Pixels a latent covers along one side.
   std::int64_t scale() const { return std::int64_t{1} << (block_out_channels.size() - 1); }
 };

@@ -25,6 +25,7 @@ struct autoencoder_tiny_config {
   double scaling_factor = 1;
   double shift_factor = 0;
 
+  bool operator==(const autoencoder_tiny_config&) const = default;
   /// Pixels a latent covers along one side.
   std::int64_t scale() const { return std::int64_t{1} << (decoder_channels.size() - 1); }
 };

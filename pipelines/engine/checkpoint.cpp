@@ -56,23 +56,63 @@ void append(std::string& text, std::string_view title, const std::vector<std::st
 checkpoint::checkpoint(fs::path folder, at::ScalarType dtype, at::Device device)
     : folder_(std::move(folder)), dtype_(dtype), device_(device) {}
 
-result<std::unique_ptr<checkpoint>> checkpoint::open(const fs::path& folder, at::ScalarType dtype,
-                                                     at::Device device) {
-  std::unique_ptr<checkpoint> c(new checkpoint(folder, dtype, device));
-  std::error_code unread;
-  if (fs::is_regular_file(folder, unread)) {
-    if (auto ok = c->add_file(folder); !ok) return fail(ok.error());
-    return c;
+result<stored_tensors> open_tensors(const fs::path& file, bool ahead) {
+  if (file.extension() != ".safetensors") return open_pickle(file);
+  auto opened = safetensors_file::open(file);
+  if (!opened) return fail(opened.error());
+  if (ahead) (*opened)->read_ahead();
+  stored_tensors out;
+  for (const auto& [name, info] : (*opened)->tensors())
+    out[name] = {info.dtype, info.shape, [from = *opened, name] { return from->load(name); }};
+  return out;
+}
+
+namespace {
+
+result<stored_tensors> open_shards(const fs::path& folder, const fs::path& index, bool ahead) {
+  const auto json = read_json_file(index);
+  if (!json) return fail(json.error());
+  const auto* map = json->if_contains("weight_map");
+  if (map == nullptr || !map->is_object())
+    return fail(ec::bad_file, fmt::format("{}: \"weight_map\" must be an object", index.string()));
+  std::map<std::string, std::set<std::string>> held;
+  for (const auto& [name, file] : map->get_object()) {
+    // A shard lies beside its index: a path would reach out of the model's folder.
+    if (!file.is_string() || fs::path(std::string(file.get_string())).has_parent_path())
+      return fail(ec::bad_file, fmt::format("{}: the file of {} must be a plain file name",
+                                            index.string(), std::string_view(name)));
+    held[std::string(file.get_string())];
   }
+  stored_tensors out;
+  for (auto& [file, names] : held) {
+    auto opened = open_tensors(folder / file, ahead);
+    if (!opened) return fail(opened.error());
+    for (auto& [name, tensor] : *opened) {
+      names.insert(name);
+      if (!out.emplace(name, std::move(tensor)).second)
+        return fail(ec::bad_file,
+                    fmt::format("{}: tensor {} lies in two shards", folder.string(), name));
+    }
+  }
+  for (const auto& [name, file] : map->get_object()) {
+    if (!held[std::string(file.get_string())].contains(std::string(name)))
+      return fail(ec::bad_file,
+                  fmt::format("{}: {} is not in {}", index.string(), std::string_view(name),
+                              std::string_view(file.get_string())));
+  }
+  return out;
+}
+
+}  // namespace
+
+result<stored_tensors> open_component(const fs::path& folder, bool ahead) {
+  std::error_code ignored;
+  if (fs::is_regular_file(folder, ignored)) return open_tensors(folder, ahead);
   for (const auto stem : stems) {
     const auto single = folder / fmt::format("{}.safetensors", stem);
+    if (fs::exists(single, ignored)) return open_tensors(single, ahead);
     const auto index = folder / fmt::format("{}.safetensors.index.json", stem);
-    std::error_code ignored;
-    const bool is_single = fs::exists(single, ignored);
-    if (!is_single && !fs::exists(index, ignored)) continue;
-    if (auto ok = is_single ? c->add_file(single) : c->add_shards(index); !ok)
-      return fail(ok.error());
-    return c;
+    if (fs::exists(index, ignored)) return open_shards(folder, index, ahead);
   }
   if (has_pickle(folder))
     return fail(ec::bad_file,
@@ -84,15 +124,11 @@ result<std::unique_ptr<checkpoint>> checkpoint::open(const fs::path& folder, at:
                                         folder.string(), stems[0]));
 }
 
-result<stored_tensors> open_tensors(const fs::path& file) {
-  if (file.extension() != ".safetensors") return open_pickle(file);
-  auto opened = safetensors_file::open(file);
-  if (!opened) return fail(opened.error());
-  (*opened)->read_ahead();
-  stored_tensors out;
-  for (const auto& [name, info] : (*opened)->tensors())
-    out[name] = {info.dtype, info.shape, [from = *opened, name] { return from->load(name); }};
-  return out;
+result<std::unique_ptr<checkpoint>> checkpoint::open(const fs::path& folder, at::ScalarType dtype,
+                                                     at::Device device) {
+  auto tensors = open_component(folder);
+  if (!tensors) return fail(tensors.error());
+  return of(std::move(*tensors), folder, dtype, device);
 }
 
 std::unique_ptr<checkpoint> checkpoint::of(stored_tensors tensors, fs::path what,
@@ -100,46 +136,6 @@ std::unique_ptr<checkpoint> checkpoint::of(stored_tensors tensors, fs::path what
   std::unique_ptr<checkpoint> c(new checkpoint(std::move(what), dtype, device));
   c->where_ = std::move(tensors);
   return c;
-}
-
-result<void> checkpoint::add_file(const fs::path& file) {
-  auto opened = open_tensors(file);
-  if (!opened) return fail(opened.error());
-  for (auto& [name, tensor] : *opened)
-    if (!where_.emplace(name, std::move(tensor)).second)
-      return fail(ec::bad_file,
-                  fmt::format("{}: tensor {} lies in two shards", folder_.string(), name));
-  return {};
-}
-
-result<void> checkpoint::add_shards(const fs::path& index) {
-  const auto json = read_json_file(index);
-  if (!json) return fail(json.error());
-  const auto* map = json->if_contains("weight_map");
-  if (map == nullptr || !map->is_object())
-    return fail(ec::bad_file, fmt::format("{}: \"weight_map\" must be an object", index.string()));
-  std::set<std::string> files;
-  for (const auto& [name, file] : map->get_object()) {
-    // A shard lies beside its index: a path would reach out of the model's folder.
-    if (!file.is_string() || fs::path(std::string(file.get_string())).has_parent_path())
-      return fail(ec::bad_file, fmt::format("{}: the file of {} must be a plain file name",
-                                            index.string(), std::string_view(name)));
-    files.emplace(file.get_string());
-  }
-  std::map<std::string, std::set<std::string>> held;
-  for (const auto& file : files) {
-    const auto before = where_;
-    if (auto ok = add_file(folder_ / file); !ok) return ok;
-    for (const auto& [name, tensor] : where_)
-      if (!before.contains(name)) held[file].insert(name);
-  }
-  for (const auto& [name, file] : map->get_object()) {
-    if (!held[std::string(file.get_string())].contains(std::string(name)))
-      return fail(ec::bad_file,
-                  fmt::format("{}: {} is not in {}", index.string(), std::string_view(name),
-                              std::string_view(file.get_string())));
-  }
-  return {};
 }
 
 bool checkpoint::has(const std::string& name) const {
@@ -169,8 +165,11 @@ at::Tensor checkpoint::take(const std::string& name, at::IntArrayRef shape) {
                             : loaded.error().message);
     return placeholder(shape);
   }
-  // A GPU converts what it gets as it is in the file.
-  auto tensor = loaded->to(device_).to(dtype_);
+  const bool later = later_ && device_.is_cpu() && loaded->scalar_type() != dtype_;
+  // Memory that nothing was written to is none of the process's yet. A GPU converts what it gets as
+  // it is in the file.
+  auto tensor = later ? at::empty(shape, dtype_) : loaded->to(device_).to(dtype_);
+  if (later) put_off_.emplace_back(tensor, std::move(*loaded));
   bytes_ += tensor.nbytes();
   return tensor;
 }

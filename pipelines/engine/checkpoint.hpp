@@ -34,15 +34,22 @@ using stored_tensors = std::map<std::string, stored_tensor>;
 
 /// The tensors of a file: .safetensors, or .ckpt, .pth, .pt and .bin through a reader of pickles
 /// that runs nothing (pickle.hpp).
-result<stored_tensors> open_tensors(const std::filesystem::path& file);
+/// `ahead`: the kernel is asked to read the whole file in the background.
+result<stored_tensors> open_tensors(const std::filesystem::path& file, bool ahead = true);
 
 /// The tensors of one component's folder ("unet", "vae", "text_encoder"): a single file, the
-/// ".fp16." variant, or shards listed by an index.json. Tensors of the wanted dtype are views of
-/// the mapped file; others are converted one by one.
+/// ".fp16." variant, or shards listed by an index.json. ec::bad_file where there is no safetensors
+/// file (and says so where there is only a pickle), or where one is malformed.
+result<stored_tensors> open_component(const std::filesystem::path& folder, bool ahead = true);
+
+/// Work that was put off: each pair's second is still to be copied, and converted, into its first.
+using put_off_copies = std::vector<std::pair<at::Tensor, at::Tensor>>;
+
+/// A component's tensors as a network takes them. Those of the wanted dtype are views of the mapped
+/// file; others are converted one by one.
 class checkpoint : public parameters {
  public:
-  /// ec::bad_file where there is no safetensors file (and says so where there is only a pickle), or
-  /// where one is malformed.
+  /// Of open_component().
   static result<std::unique_ptr<checkpoint>> open(const std::filesystem::path& folder,
                                                   at::ScalarType dtype,
                                                   at::Device device = at::kCPU);
@@ -61,10 +68,13 @@ class checkpoint : public parameters {
   /// Bytes of the tensors handed out, in the dtype handed out.
   std::uint64_t bytes() const { return bytes_; }
 
+  /// From now on tensors of the CPU that want converting are handed out without their numbers.
+  void put_conversions_off() { later_ = true; }
+  /// What has to be done before such tensors are used.
+  put_off_copies take_put_off() { return std::move(put_off_); }
+
  private:
   checkpoint(std::filesystem::path folder, at::ScalarType dtype, at::Device device);
-  result<void> add_file(const std::filesystem::path& file);
-  result<void> add_shards(const std::filesystem::path& index);
   at::Tensor placeholder(at::IntArrayRef shape) const;
 
   std::filesystem::path folder_;
@@ -75,6 +85,8 @@ class checkpoint : public parameters {
   std::vector<std::string> missing_;
   std::vector<std::string> wrong_;
   std::uint64_t bytes_ = 0;
+  bool later_ = false;
+  put_off_copies put_off_;
 };
 
 /// A component with its weights: config.json and the tensors beside it. `bytes`, where given,

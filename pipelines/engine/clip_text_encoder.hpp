@@ -26,6 +26,8 @@ struct clip_text_config {
   double layer_norm_eps = 1e-5;
   nn::activation hidden_act = nn::activation::quick_gelu;
   bool with_projection = false;  ///< "architectures" names CLIPTextModelWithProjection
+
+  bool operator==(const clip_text_config&) const = default;
 };
 
 /// From a text encoder's config.json; ec::bad_file names the wrong field.

@@ -28,18 +28,22 @@ class part {
       : config_(std::make_shared<const config_type>(network->config())),
         kept_(std::move(network)) {}
 
+  /// A network of that configuration, loaded for each use.
+  part(config_type config, loader load)
+      : config_(std::make_shared<const config_type>(std::move(config))),
+        absent_(std::make_shared<absent>()) {
+    absent_->load = std::move(load);
+  }
+
   /// Loads the network, to know that it can be and what it is, and drops it; from then on it is
   /// loaded for each use.
   static result<part> on_demand(loader load) {
     const auto first = load();
     if (!first) return fail(first.error());
-    part out;
-    out.config_ = std::make_shared<const config_type>((*first)->config());
-    out.absent_ = std::make_shared<absent>();
-    out.absent_->load = std::move(load);
-    return out;
+    return part((*first)->config(), std::move(load));
   }
 
+  bool always_there() const { return kept_ != nullptr; }
   explicit operator bool() const { return config_ != nullptr; }
   const config_type& config() const { return *config_; }
 

@@ -44,7 +44,9 @@ struct sorted_checkpoint {
 /// it, or a file of the same name ending in .json with {"prediction_type": "v_prediction"}. That
 /// file may also hold whole configurations under "unet", "vae", "text_encoder", "text_encoder_2",
 /// "scheduler".
-result<sorted_checkpoint> sort_single_file(const std::filesystem::path& file);
+///
+/// `ahead` as in open_tensors().
+result<sorted_checkpoint> sort_single_file(const std::filesystem::path& file, bool ahead = true);
 
 /// See pipelines::engine::unpack_checkpoint().
 result<void> unpack_single_file(const std::filesystem::path& file,

@@ -143,8 +143,8 @@ result<void> heed_sidecar(const fs::path& file, sorted_checkpoint& c) {
 
 }  // namespace
 
-result<sorted_checkpoint> sort_single_file(const fs::path& file) {
-  auto tensors = open_tensors(file);
+result<sorted_checkpoint> sort_single_file(const fs::path& file, bool ahead) {
+  auto tensors = open_tensors(file, ahead);
   if (!tensors) return fail(tensors.error());
   auto named = rename_original(*tensors);
   if (named.unet.empty() || named.vae.empty() || named.text.empty())

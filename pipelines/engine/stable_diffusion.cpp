@@ -3,22 +3,18 @@
 
 #include <algorithm>
 #include <array>
-#include <future>
 #include <optional>
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
-#include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/compute_scope.hpp"
 #include "pipelines/engine/cuda/torch/torch_cuda.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/network_loader.hpp"
 #include "pipelines/engine/precision.hpp"
 #include "pipelines/engine/python_json.hpp"
-#include "pipelines/engine/shared_networks.hpp"
 #include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
@@ -133,28 +129,6 @@ result<diffusion_kind> kind_of_network(const unet_config& unet, std::int64_t lat
                   2 * latent_channels, latent_channels + 3, latent_channels));
 }
 
-/// Puts the network's weights in order on a thread of its own. Where memory does not suffice for
-/// that they stay as they are, which computes the same.
-std::shared_future<void> pack_meanwhile(std::shared_ptr<unet> network) {
-  return std::async(std::launch::async,
-                    [network = std::move(network), threads = at::get_num_threads()] {
-                      at::set_num_threads(threads);
-                      try {
-                        const c10::InferenceMode no_gradients;
-                        network->pack();
-                      } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
-                      }
-                    })
-      .share();
-}
-
-/// What pipelines with the same UNet share.
-struct unet_in_use {
-  std::shared_ptr<unet> network;
-  std::shared_future<void> packing;
-  std::uint64_t bytes = 0;
-};
-
 /// The folder's files, read one after the other; the first error ends it.
 class pipeline_loader {
  public:
@@ -210,72 +184,30 @@ class pipeline_loader {
       if (parts_->texts.size() == 1 && !xl) break;
       const bool large = bytes_of_weights(folder_ / name) > 2 * large_weights;
       part<clip_text> text;
-      if (auto ok = load_one(text, load_clip_text, name, large ? lean : at::kFloat); !ok) return ok;
+      if (auto ok = load_one(text, name, parse_clip_text_config, large ? lean : at::kFloat); !ok)
+        return ok;
       parts_->texts.push_back(std::move(text));
     }
-    if (auto ok = load_unet_of(lean); !ok) return ok;
-    if (tiny_vae_) return load_one(parts_->tiny, load_autoencoder_tiny, "vae", at::kFloat);
-    if (auto ok = load_one(parts_->vae, load_autoencoder_kl, "vae", at::kFloat); !ok) return ok;
+    const auto unet = config_of("unet", parse_unet_config);
+    if (!unet) return fail(unet.error());
+    if (auto ok = network_loader(*parts_, options_)
+                      .add_unet(folder_component(folder_ / "unet"), *unet, lean);
+        !ok)
+      return ok;
+    if (tiny_vae_) return load_one(parts_->tiny, "vae", parse_autoencoder_tiny_config, at::kFloat);
+    if (auto ok = load_one(parts_->vae, "vae", parse_autoencoder_kl_config, at::kFloat); !ok)
+      return ok;
     std::error_code ignored;
     if (!fs::exists(folder_ / "vae_tiny" / "config.json", ignored)) return {};
-    return load_one(parts_->tiny, load_autoencoder_tiny, "vae_tiny", at::kFloat);
+    return load_one(parts_->tiny, "vae_tiny", parse_autoencoder_tiny_config, at::kFloat);
   }
 
-  result<void> load_unet_of(at::ScalarType dtype) {
-    const auto folder = folder_ / "unet";
-    const auto make = [&]() -> result<std::shared_ptr<unet_in_use>> {
-      auto out = std::make_shared<unet_in_use>();
-      auto made = load_unet(folder, dtype, options_.device, &out->bytes, false);
-      if (!made) return fail(made.error());
-      out->network = std::move(*made);
-      out->packing = pack_meanwhile(out->network);
-      return out;
-    };
-    const auto held = shared_networks<unet_in_use>::instance().get(key_of(folder, dtype), make);
-    if (!held) return fail(held.error());
-    parts_->bytes += (*held)->bytes;
-    parts_->packing = (*held)->packing;
-    parts_->unet = std::shared_ptr<const unet>(*held, (*held)->network.get());
-    return {};
-  }
-
-  std::string key_of(const fs::path& folder, at::ScalarType dtype) const {
-    const auto identity = identity_of(folder);
-    if (identity.empty()) return {};
-    return fmt::format("{} {}\n{}", at::toString(dtype), options_.device.str(), identity);
-  }
-
-  template <class Network, class Loader>
-  result<void> load_one(part<Network>& into, Loader loader, const char* component,
-                        at::ScalarType dtype) {
-    using held = std::pair<std::shared_ptr<const Network>, std::uint64_t>;
-    auto bytes = std::make_shared<std::uint64_t>(0);
-    const auto path = folder_ / component;
-    auto load = [loader, path, key = key_of(path, dtype), dtype, device = options_.device,
-                 bytes]() -> result<std::shared_ptr<const Network>> {
-      const auto make = [&]() -> result<std::shared_ptr<held>> {
-        std::uint64_t size = 0;
-        auto made = loader(path, dtype, device, &size);
-        if (!made) return fail(made.error());
-        return std::make_shared<held>(std::move(*made), size);
-      };
-      const auto there = shared_networks<held>::instance().get(key, make);
-      if (!there) return fail(there.error());
-      *bytes = (*there)->second;
-      return std::shared_ptr<const Network>(*there, (*there)->first.get());
-    };
-    if (options_.low_memory) {
-      auto made = part<Network>::on_demand(std::move(load));
-      if (!made) return fail(made.error());
-      into = std::move(*made);
-      parts_->largest_absent = std::max(parts_->largest_absent, *bytes);
-      return {};
-    }
-    auto made = load();
-    if (!made) return fail(made.error());
-    into = part<Network>(std::move(*made));
-    parts_->bytes += *bytes;
-    return {};
+  template <class Network, class Parse>
+  result<void> load_one(part<Network>& into, const char* name, Parse parse, at::ScalarType dtype) {
+    const auto config = config_of(name, parse);
+    if (!config) return fail(config.error());
+    return network_loader(*parts_, options_)
+        .add(into, folder_component(folder_ / name), *config, dtype);
   }
 
   /// The files may be right one by one and still not belong together. From the configurations
@@ -478,7 +410,7 @@ std::uint64_t stable_diffusion::bytes() const {
   return parts_->bytes + parts_->largest_absent;
 }
 void stable_diffusion::wait_until_packed() const {
-  (void)parts_->ready_unet();
+  if (parts_->packing.valid()) parts_->packing.wait();
 }
 std::int64_t stable_diffusion::scale() const {
   return parts_->scale();

@@ -35,7 +35,7 @@ enum class weight_precision {
 struct stable_diffusion_options {
   weight_precision precision = weight_precision::automatic;
   at::Device device = at::kCPU;
-  /// Text encoders and autoencoders of folders are in memory only while they are used.
+  /// Text encoders and autoencoders are in memory only while they are used.
   bool low_memory = false;
   /// A scheduler_config.json to use in place of the folder's; empty: the folder's.
   std::filesystem::path scheduler_config;

@@ -41,8 +41,9 @@ struct stable_diffusion::parts {
   std::shared_ptr<const lp::engine::unet> unet;
   part<autoencoder_kl> vae;     ///< or, where the folder has it instead,
   part<autoencoder_tiny> tiny;  ///< this one; both: this one for previews
-  /// Set while the UNet is put into the order in which it computes, on a thread of its own: prompts
-  /// can be encoded meanwhile. The UNet's layers are not to be touched before.
+  /// Set while the UNet's weights are converted and put into the order in which it computes, on a
+  /// thread of its own: prompts can be encoded meanwhile. The UNet's layers are not to be touched
+  /// before.
   std::shared_future<void> packing;
   /// On GPUs: the UNet's calls as they were recorded. A variant has its own.
   std::shared_ptr<recorded_calls> calls;
@@ -63,9 +64,9 @@ struct stable_diffusion::parts {
 
   /// Networks that take the guidance as an input (latent consistency models) need no second pass.
   bool embeds_guidance() const { return unet->config().time_cond_proj_dim > 0; }
-  /// The UNet, ready to compute.
+  /// The UNet, ready to compute. Throws what kept its weights from being read.
   const lp::engine::unet& ready_unet() const {
-    if (packing.valid()) packing.wait();
+    if (packing.valid()) packing.get();
     return *unet;
   }
   /// A call of the UNet; `as_it_is` computes it without recording it.

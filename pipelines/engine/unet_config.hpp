@@ -20,6 +20,8 @@ struct unet_level {
   bool only_cross_attention = false;        ///< the first attention looks at the text as well
   bool down_attention = false;              ///< CrossAttnDownBlock2D
   bool up_attention = false;                ///< CrossAttnUpBlock2D, in the level's own place
+
+  bool operator==(const unet_level&) const = default;
 };
 
 /// How class_labels enter the time embedding.
@@ -47,6 +49,7 @@ struct unet_config {
   std::int64_t addition_time_embed_dim = 0;
   std::int64_t projection_class_embeddings_input_dim = 0;
 
+  bool operator==(const unet_config&) const = default;
   std::int64_t time_embed_dim() const { return levels.front().channels * 4; }
 };
 

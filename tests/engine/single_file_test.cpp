@@ -14,6 +14,7 @@
 
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/safetensors.hpp"
+#include "pipelines/engine/tensor_memory.hpp"
 #include "tests/engine/small_model.hpp"
 
 namespace lp::engine {
@@ -153,7 +154,7 @@ TEST(original_names, open_clip_layers_are_cut_in_three) {
 }
 
 /// The small model as one file in the original naming, its sizes in the file beside it.
-fs::path single_file(const std::string& name) {
+fs::path single_file(const std::string& name, at::ScalarType dtype = at::kFloat) {
   const auto folder = fs::path(::testing::TempDir()) / "lp_single" / name;
   fs::remove_all(folder);
   fs::create_directories(folder);
@@ -175,7 +176,7 @@ fs::path single_file(const std::string& name) {
       if (file.path().extension() != ".safetensors") continue;
       const auto tensors = open_tensors(file.path()).value();
       for (const auto& [tensor, stored] : tensors)
-        all.emplace_back(rename(tensor), stored.load().value());
+        all.emplace_back(rename(tensor), stored.load().value().to(dtype));
     }
   };
   add("unet", [&](const std::string& n) {
@@ -188,25 +189,76 @@ fs::path single_file(const std::string& name) {
   return folder / "tiny.safetensors";
 }
 
-at::Tensor drawn(const fs::path& model) {
+std::shared_ptr<const stable_diffusion> loaded(const fs::path& model, bool low_memory = false) {
   stable_diffusion_options options;
   options.precision = weight_precision::fp32;
+  options.low_memory = low_memory;
   const auto pipeline = stable_diffusion::load(model, options);
   EXPECT_TRUE(pipeline) << pipeline.error().message;
+  if (!pipeline) return nullptr;
+  (*pipeline)->wait_until_packed();
+  return *pipeline;
+}
+
+at::Tensor drawn(const std::shared_ptr<const stable_diffusion>& pipeline) {
   if (!pipeline) return {};
   drawing_request r;
   r.prompts = {"a red circle on a blue background"};
   r.seeds = {7};
   r.width = r.height = 64;
   r.steps = 3;
-  const auto d = stable_diffusion::start(*pipeline, r).value();
+  const auto d = stable_diffusion::start(pipeline, r).value();
   while (d->done() < d->total()) EXPECT_TRUE(d->step());
   return d->picture(0).value();
+}
+
+at::Tensor drawn(const fs::path& model) {
+  return drawn(loaded(model));
+}
+
+/// Places of this process's memory where the file is.
+int mapped(const fs::path& file) {
+  std::ifstream maps("/proc/self/maps");
+  int out = 0;
+  for (std::string line; std::getline(maps, line);)
+    if (line.find(file.string()) != line.npos) ++out;
+  return out;
 }
 
 TEST(single_file, draws_what_its_folder_draws) {
   const auto file = single_file("whole");
   EXPECT_TRUE(at::equal(drawn(file), drawn(small_model())));
+}
+
+TEST(single_file, is_in_memory_by_parts_where_memory_is_low) {
+  // As fp16 all of it is widened, so that the file is needed for reading alone.
+  const auto file = single_file("low", at::kHalf);
+  const auto before = tensor_memory().in_use;
+  auto whole = loaded(file);
+  const auto expected = drawn(whole);
+  const auto usual = tensor_memory().in_use - before;
+  const auto bytes = whole->bytes();
+  whole.reset();
+  const auto low = loaded(file, true);
+  EXPECT_EQ(mapped(file), 0) << "the file stays open";
+  EXPECT_LT(low->bytes(), bytes);
+  const auto at_rest = tensor_memory().in_use - before;
+  EXPECT_LT(at_rest, usual * 3 / 4) << "text encoder and autoencoder are still there";
+  EXPECT_TRUE(at::equal(drawn(low), expected));
+  EXPECT_LT(tensor_memory().in_use - before, at_rest + (256U << 10)) << "of " << usual;
+  EXPECT_EQ(mapped(file), 0);
+}
+
+TEST(single_file, shares_its_networks_with_a_folder_of_the_same_content) {
+  const auto file = single_file("shared", at::kHalf);
+  const auto folder = file.parent_path() / "folder";
+  ASSERT_TRUE(unpack_single_file(file, folder, "fp16"));
+  const auto before = tensor_memory().in_use;
+  const auto first = loaded(folder);
+  const auto one = tensor_memory().in_use - before;
+  const auto second = loaded(file);
+  EXPECT_LT(tensor_memory().in_use - before, one + one / 10);
+  EXPECT_TRUE(at::equal(drawn(first), drawn(second)));
 }
 
 TEST(single_file, becomes_a_folder_that_draws_the_same) {

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "pipelines/engine/component.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+namespace lp::engine {
+
+namespace fs = std::filesystem;
+
+component folder_component(const fs::path& folder) {
+  return {folder, [folder] { return place_of_folder(folder); },
+          [folder](bool ahead) { return open_component(folder, ahead); }};
+}
+
+std::string place_of_file(const fs::path& file) {
+  struct stat s {};
+  if (::stat(file.c_str(), &s) != 0) return {};
+  return fmt::format("{}:{} {} {}.{}", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec,
+                     s.st_mtim.tv_nsec);
+}
+
+std::string place_of_folder(const fs::path& folder) {
+  std::set<std::string> files;
+  std::error_code bad;
+  for (fs::directory_iterator it(folder, bad), end; !bad && it != end; it.increment(bad)) {
+    if (it->path().extension() != ".safetensors") continue;
+    const auto place = place_of_file(it->path());
+    if (place.empty()) return {};
+    files.insert(fmt::format("{} {}\n", it->path().filename().string(), place));
+  }
+  std::string out;
+  if (bad) return out;
+  for (const auto& file : files) out += file;
+  return out;
+}
+
+namespace {
+
+bool same_bytes(const stored_tensor& a, const stored_tensor& b) {
+  const auto left = a.load(), right = b.load();
+  if (!left || !right || left->scalar_type() != right->scalar_type()) return false;
+  const auto x = left->contiguous(), y = right->contiguous();
+  return x.nbytes() == y.nbytes() &&
+         (x.nbytes() == 0 || std::memcmp(x.data_ptr(), y.data_ptr(), x.nbytes()) == 0);
+}
+
+}  // namespace
+
+bool same_tensors(const stored_tensors& a, const stored_tensors& b) {
+  const auto same = [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.dtype == y.second.dtype &&
+           x.second.shape == y.second.shape;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same) &&
+         std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return same_bytes(x.second, y.second); });
+}
+
+}  // namespace lp::engine
