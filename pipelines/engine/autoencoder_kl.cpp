@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine/attention.hpp"
+#include "pipelines/engine/autoencoder_stripes.hpp"
 #include "pipelines/engine/config_reader.hpp"
 
 namespace lp::engine {
@@ -99,9 +100,9 @@ autoencoder_kl::middle::middle(const autoencoder_kl_config& c, const scope& at)
 }
 
 at::Tensor autoencoder_kl::middle::operator()(const at::Tensor& x) const {
-  auto h = resnet0(x, {});
+  auto h = stripes::residual(resnet0, x);
   if (attention) h = (*attention)(h);
-  return resnet1(h, {});
+  return stripes::residual(resnet1, h);
 }
 
 autoencoder_kl::encoder::encoder(const autoencoder_kl_config& c, const scope& at)
@@ -124,12 +125,12 @@ autoencoder_kl::encoder::encoder(const autoencoder_kl_config& c, const scope& at
 }
 
 at::Tensor autoencoder_kl::encoder::operator()(const at::Tensor& picture) const {
-  auto x = conv_in(picture);
+  auto x = stripes::convolve(conv_in, picture);
   for (const auto& l : levels) {
-    for (const auto& resnet : l.resnets) x = resnet(x, {});
-    if (l.down) x = (*l.down)(x);
+    for (const auto& resnet : l.resnets) x = stripes::residual(resnet, x);
+    if (l.down) x = stripes::halve_size(*l.down, x);
   }
-  return conv_out(norm_out(mid(x), nn::activation::silu));
+  return stripes::convolve(norm_out, conv_out, mid(x));
 }
 
 autoencoder_kl::decoder::decoder(const autoencoder_kl_config& c, const scope& at)
@@ -154,10 +155,10 @@ autoencoder_kl::decoder::decoder(const autoencoder_kl_config& c, const scope& at
 at::Tensor autoencoder_kl::decoder::operator()(const at::Tensor& latents) const {
   auto x = mid(conv_in(latents));
   for (const auto& l : levels) {
-    for (const auto& resnet : l.resnets) x = resnet(x, {});
-    if (l.up) x = (*l.up)(x);
+    for (const auto& resnet : l.resnets) x = stripes::residual(resnet, x);
+    if (l.up) x = stripes::double_size(*l.up, x);
   }
-  return conv_out(norm_out(x, nn::activation::silu));
+  return stripes::convolve(norm_out, conv_out, x);
 }
 
 autoencoder_kl::autoencoder_kl(const autoencoder_kl_config& config, const scope& at)
