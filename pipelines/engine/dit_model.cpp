@@ -79,16 +79,39 @@ struct dit_parts {
   std::uint64_t bytes = 0;
 };
 
+/// What a call of the network takes for so many pictures, counting the tensors that are alive at
+/// once: in a block its input and what the norm before the attention gives, beside either the
+/// attention (queries and keys three times over, the scores before and after the softmax) or the
+/// feed-forward part (its inside before and after the activation).
+std::uint64_t call_bytes(const dit_config& c, std::int64_t pictures) {
+  const auto tokens = pictures * c.side * c.side;
+  const auto scores = c.heads() * tokens * c.side * c.side;
+  const auto attention = std::max(5 * tokens * c.inner + scores, 4 * tokens * c.inner + 2 * scores);
+  const auto feed_forward = 2 * tokens * c.hidden + 2 * tokens * c.width;
+  const auto block = 4 * tokens * c.width + std::max(attention, feed_forward);
+  const auto pixels = pictures * c.channels * c.picture_side() * c.picture_side();
+  return static_cast<std::uint64_t>(block + 4 * pixels) * sizeof(float);
+}
+
+/// What is asked of a model, checked.
+struct dit_job {
+  std::int64_t label = 0;
+  std::int64_t steps = 0;
+  std::int64_t count = 0;
+  picture_size size;
+};
+
 class dit_run final : public pipelines::run {
  public:
   dit_run(std::shared_ptr<const dit_parts> parts, std::vector<double> times, at::Tensor noise,
-          std::int64_t label, std::int64_t seed, picture_size size)
+          const dit_job& job, std::int64_t seed, bool lean)
       : parts_(std::move(parts)),
         times_(std::move(times)),
         x_(std::move(noise)),
-        label_(label),
+        label_(job.label),
         seed_(seed),
-        size_(size) {}
+        size_(job.size),
+        at_once_(lean ? 1 : x_.size(0)) {}
 
   result<pipelines::progress> step() override {
     use_threads(parts_->where);
@@ -97,9 +120,12 @@ class dit_run final : public pipelines::run {
       const auto time = times_.at(done_);
       const bool last = done_ + 1 == times_.size();
       const auto alpha = [&](double t) { return parts_->alphas.at(static_cast<std::size_t>(t)); };
-      const auto labels = at::full({x_.size(0)}, label_, at::kLong);
-      const auto noise = (*parts_->network)(x_, time, labels);
-      x_ = clipped_ddim_step(x_, noise, alpha(time), last ? 1.0 : alpha(times_[done_ + 1]));
+      for (std::int64_t i = 0; i < x_.size(0); i += at_once_) {
+        auto x = x_.narrow(0, i, at_once_);
+        const auto labels = at::full({at_once_}, label_, at::kLong);
+        const auto noise = (*parts_->network)(x, time, labels);
+        x.copy_(clipped_ddim_step(x, noise, alpha(time), last ? 1.0 : alpha(times_[done_ + 1])));
+      }
       ++done_;
       return {};
     });
@@ -133,6 +159,7 @@ class dit_run final : public pipelines::run {
   std::int64_t label_;
   std::int64_t seed_;
   picture_size size_;
+  std::int64_t at_once_;  ///< pictures a call
   std::size_t done_ = 0;
   double denoise_ms_ = 0;
 };
@@ -143,7 +170,56 @@ class dit_model final : public pipelines::model {
 
   std::uint64_t bytes() const override { return parts_->bytes; }
 
+  result<pipelines::memory_need> memory_for(const pipelines::job_input& input) const override {
+    const auto job = read(input);
+    if (!job) return fail(job.error());
+    return pipelines::memory_need{parts_->bytes, peak(*job, job->count), peak(*job, 1)};
+  }
+
+  std::string what_fits(const pipelines::job_input& input, std::uint64_t most) const override {
+    auto job = read(input);
+    if (!job) return {};
+    while (job->count > 1 && peak(*job, 1) > most) job->count /= 2;
+    if (peak(*job, 1) > most) return {};
+    return fmt::format("{} picture{}", job->count, job->count == 1 ? "" : "s");
+  }
+
   result<std::unique_ptr<pipelines::run>> start(const pipelines::job_input& input) override {
+    const auto job = read(input);
+    if (!job) return fail(job.error());
+    const auto* given = input.params.if_contains("seed");
+    const auto seed = given != nullptr && given->is_int64()
+                          ? given->get_int64()
+                          : static_cast<std::int64_t>(std::random_device{}());
+    return guarded([&]() -> result<std::unique_ptr<pipelines::run>> {
+      std::vector<at::Generator> generators;
+      for (std::int64_t i = 0; i < job->count; ++i)
+        generators.push_back(seeded_generator(static_cast<std::uint64_t>(seed + i)));
+      const auto last = static_cast<double>(parts_->alphas.size() - 1);
+      auto times = linspace(last, 0, static_cast<int>(job->steps));
+      for (auto& t : times) t = std::trunc(t);
+      const auto& c = parts_->network->config();
+      auto noise =
+          draw_noise({job->count, c.channels, c.picture_side(), c.picture_side()}, generators);
+      return std::make_unique<dit_run>(parts_, std::move(times), std::move(noise), *job, seed,
+                                       input.lean);
+    });
+  }
+
+ private:
+  /// The highest point of a job that calls the network with so many pictures, or that brings one
+  /// to its size. All are kept, with the noise drawn and the file of each.
+  std::uint64_t peak(const dit_job& job, std::int64_t at_once) const {
+    const auto& c = parts_->network->config();
+    const auto kept = job.count * c.channels * c.picture_side() * c.picture_side() * 2;
+    const auto pixels = job.size.width * job.size.height * 3;
+    const auto finishing = static_cast<std::uint64_t>(3 * pixels) * sizeof(float);
+    return std::max(call_bytes(c, at_once), finishing) +
+           static_cast<std::uint64_t>(kept) * sizeof(float) +
+           static_cast<std::uint64_t>(job.count * pixels);
+  }
+
+  result<dit_job> read(const pipelines::job_input& input) const {
     const auto& params = input.params;
     const auto wrong = [](const std::string& what) { return fail(ec::invalid_parameters, what); };
     const auto* prompt = params.if_contains("prompt");
@@ -154,33 +230,22 @@ class dit_model final : public pipelines::model {
           fmt::format("prompt: this model draws classes; expected the name of one or a "
                       "number from 0 to {}",
                       parts_->network->config().classes - 1));
+    dit_job out;
+    out.label = known->second;
     const auto train = static_cast<std::int64_t>(parts_->alphas.size());
-    const auto steps = integer(params, "num_inference_steps", 50);
-    if (steps < 1 || steps > train)
+    out.steps = integer(params, "num_inference_steps", 50);
+    if (out.steps < 1 || out.steps > train)
       return wrong(fmt::format("num_inference_steps: expected 1 to {}", train));
-    const auto count = integer(params, "num_images_per_prompt", 1);
-    if (count < 1 || count > 64) return wrong("num_images_per_prompt: expected 1 to 64");
+    out.count = integer(params, "num_images_per_prompt", 1);
+    if (out.count < 1 || out.count > 64) return wrong("num_images_per_prompt: expected 1 to 64");
     const auto own = parts_->network->config().picture_side();
     const auto size =
         plan_size({integer(params, "width", 64), integer(params, "height", 64)}, {{own, own}}, own);
     if (!size) return fail(size.error());
-    const auto* given = params.if_contains("seed");
-    const auto seed = given != nullptr && given->is_int64()
-                          ? given->get_int64()
-                          : static_cast<std::int64_t>(std::random_device{}());
-    return guarded([&]() -> result<std::unique_ptr<pipelines::run>> {
-      std::vector<at::Generator> generators;
-      for (std::int64_t i = 0; i < count; ++i)
-        generators.push_back(seeded_generator(static_cast<std::uint64_t>(seed + i)));
-      auto times = linspace(static_cast<double>(train - 1), 0, static_cast<int>(steps));
-      for (auto& t : times) t = std::trunc(t);
-      auto noise = draw_noise({count, parts_->network->config().channels, own, own}, generators);
-      return std::make_unique<dit_run>(parts_, std::move(times), std::move(noise), known->second,
-                                       seed, size->wanted);
-    });
+    out.size = size->wanted;
+    return out;
   }
 
- private:
   std::shared_ptr<const dit_parts> parts_;
 };
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "pipelines/engine/autoencoder_stripes.hpp"
+#include "pipelines/engine/lora.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 
 namespace lp::engine {
@@ -13,11 +15,18 @@ namespace {
 
 using byte_count = std::int64_t;
 
-/// The activations of one call, `rows` pictures at once, numbers of `width` bytes.
+/// What a call takes beside its sizes.
+struct calling {
+  byte_count width = sizeof(float);  ///< of a number
+  bool in_stripes = false;           ///< large planes, see autoencoder_stripes.hpp
+  std::int64_t adapter_rank = 0;     ///< of low-rank additions to convolutions
+};
+
+/// The activations of one call, `rows` pictures at once.
 class walk {
  public:
-  walk(std::int64_t rows, std::int64_t h, std::int64_t w, byte_count width)
-      : rows_(rows), h_(h), w_(w), width_(width) {}
+  walk(std::int64_t rows, std::int64_t h, std::int64_t w, const calling& how)
+      : rows_(rows), h_(h), w_(w), width_(how.width), how_(how) {}
 
   byte_count highest() const { return highest_; }
   byte_count held() const { return held_; }
@@ -30,6 +39,7 @@ class walk {
   void reach(byte_count more) { highest_ = std::max(highest_, held_ + more); }
 
   void residual(std::int64_t in, std::int64_t out) {
+    if (cut(in, out)) return reach(plane(in) + plane(out) + stripes(in, out));
     reach(plane(in) + std::max(norm(in), convolution(in, out)));
     reach(plane(in) + plane(out) + std::max(norm(out), convolution(out, out)));
     if (in != out) reach(plane(out) + convolution(in, out));
@@ -42,9 +52,19 @@ class walk {
   void up_sampling(std::int64_t channels) {
     const auto before = plane(channels);
     twice();
-    reach(before + convolution(channels, channels));
+    reach(before + (cut(channels, channels) ? plane(channels) + stripes(channels, channels)
+                                            : convolution(channels, channels)));
   }
-  void convolve(std::int64_t in, std::int64_t out) { reach(convolution(in, out)); }
+  void down_sampling(std::int64_t channels) {
+    const auto before = plane(channels);
+    const bool pieces = cut(channels, channels);
+    halve();
+    reach(before + (pieces ? plane(channels) + stripes(4 * channels, channels)
+                           : 2 * before + 2 * plane(channels)));
+  }
+  void convolve(std::int64_t in, std::int64_t out) {
+    reach(cut(in, out) ? plane(in) + plane(out) + stripes(in, out) : convolution(in, out));
+  }
 
  private:
   /// On top of the input: the result in fp32, and where that is not the width, both copies.
@@ -52,19 +72,31 @@ class walk {
     const auto wide = plane(c) / width_ * 4;
     return width_ == 4 ? wide : 2 * wide + plane(c);
   }
+  /// An addition makes its own result, a picture at a time.
   byte_count convolution(std::int64_t in, std::int64_t out) const {
-    return 2 * plane(in) + 2 * plane(out);
+    const auto added = how_.adapter_rank == 0 ? 0 : plane(2 * how_.adapter_rank + out) / rows_;
+    return 2 * plane(in) + 2 * plane(out) + added;
+  }
+  bool cut(std::int64_t in, std::int64_t out) const {
+    return how_.in_stripes && stripes::rows_at_once(std::max(in, out), w_) < h_;
+  }
+  /// The input's rows, their norm, the same with the row above, both in oneDNN's order, the result
+  /// and the skipped input.
+  byte_count stripes(std::int64_t in, std::int64_t out) const {
+    const auto most = std::max(in, out);
+    return 8 * stripes::rows_at_once(most, w_) * w_ * most * width_;
   }
 
   std::int64_t rows_, h_, w_;
   byte_count width_;
+  calling how_;
   byte_count held_ = 0;
   byte_count highest_ = 0;
 };
 
 byte_count unet_call(const unet_config& c, std::int64_t rows, std::int64_t h, std::int64_t w,
-                     byte_count width) {
-  walk at(rows, h, w, width);
+                     const calling& how) {
+  walk at(rows, h, w, how);
   std::vector<std::pair<std::int64_t, byte_count>> skips;
   const auto keep = [&](std::int64_t channels) {
     skips.emplace_back(channels, at.plane(channels));
@@ -105,8 +137,9 @@ byte_count unet_call(const unet_config& c, std::int64_t rows, std::int64_t h, st
   return at.highest();
 }
 
-byte_count decoding(const autoencoder_kl_config& c, std::int64_t h, std::int64_t w) {
-  walk at(1, h, w, sizeof(float));
+byte_count decoding(const autoencoder_kl_config& c, std::int64_t h, std::int64_t w,
+                    const calling& how) {
+  walk at(1, h, w, how);
   auto in = c.block_out_channels.back();
   at.residual(in, in);
   for (auto out = c.block_out_channels.rbegin(); out != c.block_out_channels.rend(); ++out) {
@@ -117,13 +150,15 @@ byte_count decoding(const autoencoder_kl_config& c, std::int64_t h, std::int64_t
   return at.highest();
 }
 
-byte_count encoding(const autoencoder_kl_config& c, std::int64_t height, std::int64_t width) {
-  walk at(1, height, width, sizeof(float));
+byte_count encoding(const autoencoder_kl_config& c, std::int64_t height, std::int64_t width,
+                    const calling& how) {
+  walk at(1, height, width, how);
   auto in = c.block_out_channels.front();
+  at.convolve(c.in_channels, in);
   for (const auto out : c.block_out_channels) {
     at.residual(in, out);
     at.residual(in = out, out);
-    at.halve();
+    if (&out != &c.block_out_channels.back()) at.down_sampling(out);
   }
   return at.highest();
 }
@@ -139,14 +174,17 @@ byte_count coding(const stable_diffusion::parts& p, const drawing_request& r, st
   if (!p.vae) return r.width * r.height * 64 * 5 * static_cast<byte_count>(sizeof(float));
   const auto& c = p.vae.config();
   const auto [h, w] = tile_of(r.height / scale, r.width / scale, tiled);
-  const auto decodes = decoding(c, h, w);
-  return r.encodes || r.image.defined() ? std::max(decodes, encoding(c, h * scale, w * scale))
+  calling how;
+  how.in_stripes = p.device.is_cpu();
+  const auto decodes = decoding(c, h, w, how);
+  return r.encodes || r.image.defined() ? std::max(decodes, encoding(c, h * scale, w * scale, how))
                                         : decodes;
 }
 
 }  // namespace
 
-drawing_memory stable_diffusion::memory_for(const drawing_request& r) const {
+drawing_memory stable_diffusion::memory_for(
+    const drawing_request& r, const std::vector<std::shared_ptr<const lora_file>>& more) const {
   const auto& p = *parts_;
   const bool upscales = p.kind == diffusion_kind::upscaling;
   const auto h = r.height / scale(), w = r.width / scale();
@@ -156,8 +194,16 @@ drawing_memory stable_diffusion::memory_for(const drawing_request& r) const {
   const std::int64_t passes = !guided ? 1 : p.kind == diffusion_kind::editing ? 3 : 2;
   const auto at_once = r.lean ? 1 : p.rows_a_call(h * w);
   const auto rows = std::clamp<std::int64_t>(at_once, passes, pictures * passes);
-  const byte_count width = p.precision == weight_precision::fp32 ? 4 : 2;
-  const auto call = unet_call(p.unet->config(), rows, h, w, width);
+  calling how;
+  how.width = p.precision == weight_precision::fp32 ? 4 : 2;
+  how.adapter_rank = p.adapters.rank;
+  byte_count added = 0;
+  for (const auto& file : more) {
+    const auto of_file = p.adapters_of(*file);
+    added += static_cast<byte_count>(of_file.bytes);
+    how.adapter_rank = std::max(how.adapter_rank, of_file.rank);
+  }
+  const auto call = unet_call(p.unet->config(), rows, h, w, how);
   // Latents of each picture several times over (the samplers remember up to four), the decoded
   // picture in fp32 as it is, resized and clamped, and the files.
   const auto latents = pictures * h * w * p.latent_channels() * 4 * 12;
@@ -168,7 +214,7 @@ drawing_memory stable_diffusion::memory_for(const drawing_request& r) const {
   // Recorded calls keep their working memory.
   const auto coded = coding(p, r, scale());
   const auto working = p.calls && !r.lean ? call + std::max(call, coded) : std::max(call, coded);
-  return {p.bytes + p.largest_absent, static_cast<std::uint64_t>(working + kept + texts)};
+  return {p.bytes + p.largest_absent, static_cast<std::uint64_t>(added + working + kept + texts)};
 }
 
 }  // namespace lp::engine

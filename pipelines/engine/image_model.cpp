@@ -167,6 +167,41 @@ class variant_shelf {
  public:
   variant_shelf(fs::path folder, pipeline base) : folder_(std::move(folder)), base_(base) {}
 
+  /// What a request with such files will take.
+  struct foresight {
+    pipeline of;                                           ///< its variant, or what it is made from
+    std::vector<std::shared_ptr<const lora_file>> more{};  ///< files that are still to be added
+    std::uint64_t others = 0;                              ///< bytes of the variants kept by now
+
+    std::uint64_t peak(const drawing_request& r) const {
+      return others + of->memory_for(r, more).peak;
+    }
+  };
+  result<foresight> foresee(const std::map<std::string, double>& loras) const {
+    foresight out{base_, {}, kept_bytes()};
+    if (loras.empty()) return out;
+    {
+      const std::lock_guard lock(guard_);
+      for (const auto& v : kept_) {
+        if (v.loras != loras) continue;
+        out.of = v.made;
+        return out;
+      }
+    }
+    auto files = open(loras);
+    if (!files) return fail(files.error());
+    for (auto& [file, strength] : *files) out.more.push_back(std::move(file));
+    return out;
+  }
+
+  /// Of all variants, on top of the pipeline's own.
+  std::uint64_t kept_bytes() const {
+    const std::lock_guard lock(guard_);
+    std::uint64_t sum = 0;
+    for (const auto& v : kept_) sum += v.made->bytes() - base_->bytes();
+    return sum;
+  }
+
   result<pipeline> get(const std::map<std::string, double>& loras,
                        std::vector<std::string>& notes) {
     if (loras.empty()) return base_;
@@ -193,8 +228,9 @@ class variant_shelf {
     std::vector<std::string> notes;
   };
 
-  result<variant> make(const std::map<std::string, double>& loras) const {
-    std::vector<std::pair<std::shared_ptr<const lora_file>, double>> files;
+  using opened_files = std::vector<std::pair<std::shared_ptr<const lora_file>, double>>;
+  result<opened_files> open(const std::map<std::string, double>& loras) const {
+    opened_files files;
     for (const auto& [name, strength] : loras) {
       const auto path = find_lora(folder_, name);
       if (!path) return fail(path.error());
@@ -202,9 +238,15 @@ class variant_shelf {
       if (!file) return fail(file.error());
       files.emplace_back(std::move(*file), strength);
     }
+    return files;
+  }
+
+  result<variant> make(const std::map<std::string, double>& loras) const {
+    const auto files = open(loras);
+    if (!files) return fail(files.error());
     variant out{loras, nullptr, {}};
     std::vector<std::string> unmatched;
-    auto made = base_->with_loras(files, unmatched);
+    auto made = base_->with_loras(*files, unmatched);
     if (!made) return fail(made.error());
     out.made = std::move(*made);
     if (!unmatched.empty()) {
@@ -219,7 +261,7 @@ class variant_shelf {
 
   fs::path folder_;
   pipeline base_;
-  std::mutex guard_;
+  mutable std::mutex guard_;
   std::vector<variant> kept_;
 };
 
@@ -244,11 +286,13 @@ class image_model final : public pipelines::model {
     std::vector<std::string> notes;
     const auto made = shelf_.get(facts_.sizes.loras, notes);
     if (!made) return fail(made.error());
+    own_variants_ = shelf_.kept_bytes();
     return {};
   }
 
+  /// What was held when it was loaded: variants that requests ask for are part of their peaks.
   std::uint64_t bytes() const override {
-    return pipeline_->bytes() + (safety_ ? safety_->bytes() : 0);
+    return pipeline_->bytes() + own_variants_ + (safety_ ? safety_->bytes() : 0);
   }
   std::shared_ptr<pipelines::safety_classifier> safety() const override { return safety_; }
 
@@ -266,20 +310,23 @@ class image_model final : public pipelines::model {
     if (!job) return fail(job.error());
     auto& request = job->request;
     request.encodes = !input.pictures.empty();
-    const auto need = pipeline_->memory_for(request);
+    const auto foreseen = foresee(job->loras);
+    if (!foreseen) return fail(foreseen.error());
+    const auto peak = foreseen->peak(request);
     request.lean = true;
-    const auto weights = need.weights + (safety_ ? safety_->bytes() : 0);
-    return pipelines::memory_need{weights, need.peak, pipeline_->memory_for(request).peak};
+    return pipelines::memory_need{bytes(), peak, foreseen->peak(request)};
   }
 
   std::string what_fits(const pipelines::job_input& input, std::uint64_t peak) const override {
     const auto asked = read_image_job(input, facts_, false);
     if (!asked) return {};
+    const auto foreseen = foresee(asked->loras);
+    if (!foreseen) return {};
     auto request = asked->request;
     request.encodes = !input.pictures.empty();
     request.lean = true;
     // Fewer pictures first, then smaller ones of about the same shape.
-    const auto fits = [&] { return pipeline_->memory_for(request).peak <= peak; };
+    const auto fits = [&] { return foreseen->peak(request) <= peak; };
     while (request.images_per_prompt > 1 && !fits()) request.images_per_prompt /= 2;
     if (facts_.kind == diffusion_kind::upscaling || !facts_.sizes.sizes.empty())
       return fits() ? told(request) : std::string();
@@ -313,6 +360,14 @@ class image_model final : public pipelines::model {
   }
 
  private:
+  result<variant_shelf::foresight> foresee(const std::map<std::string, double>& loras) const {
+    return guarded([&]() -> result<variant_shelf::foresight> {
+      auto out = shelf_.foresee(loras);
+      if (out) out->others -= std::min(out->others, own_variants_);
+      return out;
+    });
+  }
+
   static std::string told(const drawing_request& r) {
     return fmt::format("{}x{} pixels, {} picture{}", r.width, r.height, r.images_per_prompt,
                        r.images_per_prompt == 1 ? "" : "s");
@@ -323,6 +378,7 @@ class image_model final : public pipelines::model {
   pipeline pipeline_;
   variant_shelf shelf_;
   std::shared_ptr<pipelines::safety_classifier> safety_;
+  std::uint64_t own_variants_ = 0;  ///< bytes, of the variant that lp_model.json asks for
 };
 
 /// Pipelines in use, so that a folder loaded for a second purpose costs nothing.

@@ -133,7 +133,7 @@ result<std::map<std::string, triple>> read_triples(const fs::path& path,
         return fail(ec::bad_file, fmt::format("{}: {}: expected one number", path.string(), name));
       t.alpha = loaded->to(at::kDouble).item<double>();
     } else {
-      (what->is == spelled::role::down ? t.down : t.up) = loaded->to(at::kFloat);
+      (what->is == spelled::role::down ? t.down : t.up) = *loaded;
     }
   }
   return out;
@@ -262,6 +262,13 @@ std::string shape_text(const at::Tensor& t) {
   return fmt::format("[{}]", fmt::join(t.sizes(), ", "));
 }
 
+/// As the layer's own weights are held. The strength goes into one of them, at full precision.
+nn::adapter as_weights(const at::Tensor& down, const at::Tensor& up, double strength,
+                       const at::Tensor& weight) {
+  const auto options = at::TensorOptions(weight.scalar_type()).device(weight.device());
+  return {down.to(options).contiguous(), (up.to(at::kFloat) * strength).to(options).contiguous()};
+}
+
 /// Adds to a layer; an error text where the shapes do not fit, else "".
 std::string add_to_linear(nn::linear& l, const lora_entry& e, double strength) {
   const auto flat = [](const at::Tensor& t) { return t.dim() > 2 ? t.flatten(1) : t; };
@@ -270,9 +277,7 @@ std::string add_to_linear(nn::linear& l, const lora_entry& e, double strength) {
       down.size(1) != l.weight.size(1) || up.size(0) != l.weight.size(0))
     return fmt::format("{} and {} do not fit a layer of {}", shape_text(e.down), shape_text(e.up),
                        shape_text(l.weight));
-  const auto options = at::TensorOptions(l.weight.scalar_type()).device(l.weight.device());
-  l.adapters.push_back(
-      {down.to(options).contiguous(), (up * (e.scale * strength)).to(options).contiguous()});
+  l.adapters.push_back(as_weights(down, up, e.scale * strength, l.weight));
   return {};
 }
 
@@ -288,9 +293,7 @@ std::string add_to_conv(nn::conv2d& c, const lora_entry& e, double strength) {
   if (!fits)
     return fmt::format("{} and {} do not fit a convolution of {}", shape_text(e.down),
                        shape_text(e.up), shape_text(w));
-  const auto options = at::TensorOptions(w.scalar_type()).device(w.device());
-  c.adapters.push_back(
-      {down.to(options).contiguous(), (up * (e.scale * strength)).to(options).contiguous()});
+  c.adapters.push_back(as_weights(down, up, e.scale * strength, w));
   return {};
 }
 
@@ -384,38 +387,75 @@ result<fs::path> find_lora(const fs::path& model, const std::string& name) {
               fmt::format("loras: there is no file \"{}\" in the folder loras of this node", name));
 }
 
+adapter_sizes stable_diffusion::parts::adapters_of(const lora_file& file) const {
+  adapter_sizes out;
+  const auto width = [&](const lora_entry& e) -> std::int64_t {
+    return precision != weight_precision::fp32 && e.network == "unet" ? 2 : 4;
+  };
+  for (const auto& e : file.entries()) {
+    out.bytes += static_cast<std::uint64_t>((e.down.numel() + e.up.numel()) * width(e));
+    if (e.down.dim() == 4 && e.down.size(2) > 1) out.rank = std::max(out.rank, e.down.size(0));
+  }
+  return out;
+}
+
+namespace {
+
+/// A copy with layers of its own and the file's additions.
+template <class Network, class... Name>
+result<std::shared_ptr<const Network>> with_lora(const Network& network, const lora_file& file,
+                                                 double strength,
+                                                 std::vector<std::string>& unmatched,
+                                                 const Name&... name) {
+  auto copy = std::make_shared<Network>(network);
+  if (auto ok = add_lora(*copy, name..., file, strength, unmatched); !ok) return fail(ok.error());
+  return copy;
+}
+
+/// The same of a text encoder; one that is there only while it is used stays so.
+result<part<clip_text>> with_lora(const part<clip_text>& text, const std::string& name,
+                                  const std::shared_ptr<const lora_file>& file, double strength,
+                                  std::vector<std::string>& unmatched) {
+  auto first = with_lora(*text.get(), *file, strength, unmatched, name);
+  if (!first) return fail(first.error());
+  if (text.always_there()) return part<clip_text>(std::move(*first));
+  return part<clip_text>(text.config(), [text, name, file, strength] {
+    std::vector<std::string> told_before;
+    return with_lora(*text.get(), *file, strength, told_before, name);
+  });
+}
+
+}  // namespace
+
 result<std::shared_ptr<const stable_diffusion>> stable_diffusion::with_loras(
     const std::vector<std::pair<std::shared_ptr<const lora_file>, double>>& loras,
     std::vector<std::string>& unmatched) const {
   (void)parts_->ready_unet();
   auto changed = std::make_unique<parts>(*parts_);
-  const auto changed_copy = [](const auto& network, auto change) {
-    auto out = std::make_shared<std::remove_cvref_t<decltype(network)>>(network);
-    change(*out);
-    return out;
-  };
-  result<void> outcome;
   for (const auto& [file, strength] : loras) {
     unmatched.insert(unmatched.end(), file->unmatched().begin(), file->unmatched().end());
-    const auto apply = [&, strength = strength, &file = *file](auto& net, auto... name) {
-      if (outcome) outcome = add_lora(net, name..., file, strength, unmatched);
-    };
-    if (concerns(*file, "unet"))
-      changed->unet = changed_copy(*changed->unet, [&](unet& net) { apply(net); });
+    const auto sizes = parts_->adapters_of(*file);
+    changed->adapters.bytes += sizes.bytes;
+    changed->adapters.rank = std::max(changed->adapters.rank, sizes.rank);
+    changed->bytes += sizes.bytes;
+    if (concerns(*file, "unet")) {
+      auto made = with_lora(*changed->unet, *file, strength, unmatched);
+      if (!made) return fail(made.error());
+      changed->unet = std::move(*made);
+    }
     for (std::size_t i = 0; i < 2; ++i) {
       const std::string name = i == 0 ? "text_encoder" : "text_encoder_2";
       if (!concerns(*file, name)) continue;
       if (i < changed->texts.size()) {
-        const auto original = changed->texts[i].get();
-        changed->texts[i] =
-            part<clip_text>(changed_copy(*original, [&](clip_text& net) { apply(net, name); }));
+        auto made = with_lora(changed->texts[i], name, file, strength, unmatched);
+        if (!made) return fail(made.error());
+        changed->texts[i] = std::move(*made);
         continue;
       }
       for (const auto& e : file->entries())
         if (e.network == name) unmatched.push_back(e.name);
     }
   }
-  if (!outcome) return fail(outcome.error());
   changed->finish_loading(parts_->calls == nullptr);
   return std::shared_ptr<const stable_diffusion>(new stable_diffusion(std::move(changed)));
 }

@@ -90,8 +90,8 @@ struct drawing_request {
   double strength = 0.8;              ///< how much of an image is given up, 0 to 1
   double image_guidance_scale = 1.5;  ///< editing: how closely to keep to the picture
   int noise_level = 20;               ///< upscaling: noise added to the small picture
-  /// As little memory as can be: one picture a call, and pictures coded in tiles from 512x512 on,
-  /// which shows a little at large sizes.
+  /// As little memory as can be: one picture a call, and pictures above 512x512 coded in tiles,
+  /// which shows a little.
   bool lean = false;
   /// For memory_for() alone: there will be an image, though it is not given.
   bool encodes = false;
@@ -175,8 +175,10 @@ class stable_diffusion {
   static result<std::unique_ptr<drawing>> start(std::shared_ptr<const stable_diffusion> pipeline,
                                                 const drawing_request& request);
 
-  /// Foresees the memory of a drawing; of the request only sizes and counts are read.
-  drawing_memory memory_for(const drawing_request& request) const;
+  /// Foresees the memory of a drawing; of the request only sizes and counts are read. `more`: files
+  /// that with_loras() would have to add first; their numbers are then part of the peak.
+  drawing_memory memory_for(const drawing_request& request,
+                            const std::vector<std::shared_ptr<const lora_file>>& more = {}) const;
 
   /// load() returns as soon as prompts can be encoded; the first step waits by itself until the
   /// UNet can compute.

@@ -34,6 +34,12 @@ inline constexpr std::int64_t positions_a_call = 8 * 64 * 64;
 /// The same on a GPU, which takes more at once to be busy.
 inline constexpr std::int64_t positions_a_call_on_gpu = 4 * positions_a_call;
 
+/// What low-rank additions take.
+struct adapter_sizes {
+  std::uint64_t bytes = 0;
+  std::int64_t rank = 0;  ///< the highest among those to convolutions
+};
+
 /// Everything is shared: a variant with low-rank additions is a copy with other layers.
 struct stable_diffusion::parts {
   std::vector<clip_tokenizer> tokenizers;  ///< one, or two for SDXL
@@ -57,6 +63,10 @@ struct stable_diffusion::parts {
   weight_precision precision = weight_precision::fp32;
   std::uint64_t bytes = 0;           ///< of what is always in memory
   std::uint64_t largest_absent = 0;  ///< of the largest part that is there only while it is used
+  adapter_sizes adapters;            ///< held by this variant; among `bytes`
+
+  /// What a file's additions would take here.
+  adapter_sizes adapters_of(const lora_file& file) const;
 
   /// A sampler of its own for each drawing, since samplers have state; `name` as for
   /// choose_scheduler(), empty for the model's.

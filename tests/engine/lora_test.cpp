@@ -11,10 +11,13 @@
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/clip_text_encoder.hpp"
+#include "pipelines/engine/convert_weights.hpp"
 #include "pipelines/engine/image_model.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/random_parameters.hpp"
 #include "pipelines/engine/safetensors.hpp"
+#include "pipelines/engine/stable_diffusion.hpp"
+#include "pipelines/engine/tensor_memory.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "tests/engine/small_model.hpp"
 
@@ -143,6 +146,45 @@ TEST_F(lora_test, a_models_own_are_on_every_picture) {
   const auto refused = load_image_model(folder, cpu);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message, HasSubstr("gone"));
+}
+
+TEST_F(lora_test, a_text_encoder_that_leaves_memory_does_so_with_additions) {
+  const auto folder = copy_of_small_model("low_loras");
+  const auto text = folder / "text_encoder" / "model.safetensors";
+  ASSERT_TRUE(convert_weights(text, text, "fp16"));  // widened, so that it is in memory
+  const std::string q = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora.";
+  const auto width = 32;
+  const auto file = opened(saved("low", {{q + "down.weight", at::randn({2, width})},
+                                         {q + "up.weight", at::randn({width, 2})},
+                                         {"unet." + layer + ".lora.down.weight", down},
+                                         {"unet." + layer + ".lora.up.weight", up}}));
+  std::uint64_t at_rest[2];
+  at::Tensor drawn[2];
+  for (const bool low : {false, true}) {
+    stable_diffusion_options options;
+    options.low_memory = low;
+    const auto before = tensor_memory().in_use;
+    const auto loaded = stable_diffusion::load(folder, options);
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    std::vector<std::string> unmatched;
+    const auto variant = (*loaded)->with_loras({{file, 1.0}}, unmatched);
+    ASSERT_TRUE(variant) << variant.error().message;
+    EXPECT_THAT(unmatched, IsEmpty());
+    EXPECT_GT((*variant)->bytes(), (*loaded)->bytes());
+    at_rest[low] = tensor_memory().in_use - before;
+    drawing_request r;
+    r.prompts = {"a red circle"};
+    r.seeds = {7};
+    r.width = r.height = 64;
+    r.steps = 2;
+    const auto d = stable_diffusion::start(*variant, r).value();
+    while (d->done() < d->total()) ASSERT_TRUE(d->step());
+    drawn[low] = d->prompt_embeds();
+    const auto plain = stable_diffusion::start(*loaded, r).value();
+    EXPECT_FALSE(at::equal(drawn[low], plain->prompt_embeds()));
+  }
+  EXPECT_TRUE(at::equal(drawn[0], drawn[1]));
+  EXPECT_LT(at_rest[1] + fs::file_size(text), at_rest[0]);
 }
 
 TEST_F(lora_test, layouts_mean_the_same) {

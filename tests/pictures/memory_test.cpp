@@ -3,8 +3,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <sstream>
 
 #include <unistd.h>
 
@@ -13,7 +11,7 @@
 #include "pipelines/description.hpp"
 #include "pipelines/engine.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
-#include "tools/lp-bench/random_model.hpp"
+#include "tests/pictures/large_model.hpp"
 
 namespace lp::testing {
 namespace {
@@ -27,45 +25,6 @@ std::uint64_t resident() {
   std::uint64_t pages = 0;
   in >> whole >> pages;
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
-// The embedded model with a UNet about twenty times as large, of random weights.
-fs::path large_model() {
-  const fs::path folder = fs::temp_directory_path() / ("lp_memory_" + std::to_string(::getpid()));
-  fs::copy(LP_SOURCE_DIR "/examples/models/shapes-64", folder, fs::copy_options::recursive);
-  const fs::path config = folder / "unet/config.json";
-  std::stringstream text;
-  text << std::ifstream(config).rdbuf();
-  std::string json = text.str();
-  const std::string channels = "[64,112]";
-  json.replace(json.find(channels), channels.size(), "[256,512]");
-  std::ofstream(config) << json;
-  fs::remove(folder / "unet/diffusion_pytorch_model.safetensors");
-  const auto written = bench::write_random_weights(folder, false);
-  if (!written) throw std::runtime_error(render(written.error()));
-  return folder;
-}
-
-pipelines::job_input job(int side, int pictures, int steps = 2) {
-  pipelines::job_input in;
-  in.params = {{"prompt", "a red circle"},          {"width", side}, {"height", side},
-               {"num_images_per_prompt", pictures}, {"seed", 5},     {"guidance_scale", 3.0},
-               {"num_inference_steps", steps}};
-  return in;
-}
-
-pipelines::output drawn(
-    pipelines::model& model, const pipelines::job_input& in,
-    const std::function<void()>& between = [] {}) {
-  auto run = model.start(in);
-  if (!run) throw std::runtime_error(render(run.error()));
-  for (;;) {
-    const auto at = (*run)->step();
-    if (!at) throw std::runtime_error(render(at.error()));
-    if (at->done == 1) between();
-    if (at->done == at->total) break;
-  }
-  return (*run)->finish().value();
 }
 
 TEST(memory, unloading_gives_it_back) {
@@ -122,21 +81,6 @@ TEST(memory, two_models_with_one_unet_hold_it_once) {
   fs::remove_all(other);
 }
 
-// Measured as libtorch asks for it. Foreseen must be no less, and no more than twice as much beside
-// some megabytes.
-void expect_foreseen(pipelines::model& model, const pipelines::job_input& in,
-                     const std::string& what) {
-  const auto need = model.memory_for(in);
-  ASSERT_TRUE(need) << render(need.error());
-  const auto before = engine::tensor_memory().in_use;
-  engine::reset_tensor_memory_peak();
-  drawn(model, in);
-  const auto measured = engine::tensor_memory().peak - before;
-  const auto foreseen = in.lean ? need->lean_peak : need->peak;
-  EXPECT_GE(foreseen, measured) << what;
-  EXPECT_LE(foreseen, 2 * measured + (8U << 20)) << what;
-}
-
 TEST(memory, of_a_job_is_foreseen) {
   const auto find = pipelines::find("text-to-image");
   const auto shipped = find->load(LP_SOURCE_DIR "/examples/models/shapes-64", {});
@@ -181,6 +125,30 @@ TEST(memory, beyond_the_limit_fails_one_job_and_no_other) {
   run->reset();
   limit(0);
   EXPECT_EQ(*drawn(model, job(64, 1)).files[0].data, *reference.files[0].data);
+}
+
+TEST(memory, a_copy_of_a_folder_costs_nothing_more) {
+  const fs::path folder = large_model();
+  const std::string unet = "unet/diffusion_pytorch_model.safetensors";
+  const std::uint64_t size = fs::file_size(folder / unet);
+  const fs::path other = folder.string() + "_copy";
+  fs::copy(folder, other, fs::copy_options::recursive);
+  const auto load = [](const fs::path& from) {
+    auto model = pipelines::find("text-to-image")->load(from, {});
+    if (!model) throw std::runtime_error(render(model.error()));
+    drawn(**model, job(64, 1));  // its weights are all in order now
+    return std::move(*model);
+  };
+  load(folder);  // whatever is made once and kept
+  const std::uint64_t before = resident();
+  const auto first = load(folder);
+  const std::uint64_t once = resident() - before;
+  EXPECT_GT(once, size / 2);
+  const auto second = load(other);
+  // Comparing has looked into both files, whose pages are the system's again.
+  EXPECT_LT(resident() - before, once + size / 5) << "of " << size << " bytes";
+  fs::remove_all(folder);
+  fs::remove_all(other);
 }
 
 // With a text encoder and an autoencoder in memory only while they are used.
