@@ -91,7 +91,7 @@ TEST(safety, nsfw_is_what_the_models_own_checker_says) {
   EXPECT_TRUE(red.body.at("images").at(0).at("nsfw").as_bool()) << red.text;
   EXPECT_EQ(red.body.at("job").at("safety_checked_by").as_string(),
             (model.folder() / "safety_checker").string());
-  const answer blue = draw(client, "a red circle on a blue background", true);
+  const answer blue = draw(client, "a green circle on a blue background", true);
   ASSERT_EQ(blue.status, 200U) << blue.text;
   EXPECT_FALSE(blue.body.at("images").at(0).at("nsfw").as_bool()) << blue.text;
   EXPECT_TRUE(blue.body.at("job").at("safety_checked_by").is_string());
