@@ -13,6 +13,7 @@
 #include <boost/json.hpp>
 
 #include "pipelines/engine/clip_image_processor.hpp"
+#include "tests/engine/random_tensors.hpp"
 
 namespace lp::engine {
 namespace {
@@ -22,20 +23,6 @@ using testing::HasSubstr;
 boost::json::object object(const std::string& text) {
   return boost::json::parse(text).as_object();
 }
-
-/// Random values for every tensor, norms and biases too.
-class random_tensors : public parameters {
- public:
-  at::Tensor take(const std::string& name, at::IntArrayRef shape) override {
-    return made[name] = at::randn(shape, generator_, at::kFloat) * 0.3;
-  }
-  bool has(const std::string&) const override { return false; }
-
-  std::map<std::string, at::Tensor> made;
-
- private:
-  at::Generator generator_ = at::make_generator<at::CPUGeneratorImpl>(7);
-};
 
 using row = std::vector<double>;
 using matrix = std::vector<row>;
@@ -148,7 +135,7 @@ constexpr const char* small = R"({"hidden_size": 24, "intermediate_size": 40,
 TEST(clip_vision, computes_what_the_definition_says) {
   const c10::InferenceMode no_gradients;
   const auto config = parse_clip_vision_config(object(small)).value();
-  random_tensors source;
+  random_tensors source(7);
   const clip_vision network(config, scope(source));
   const auto pictures =
       at::randn({2, 3, 32, 32}, at::make_generator<at::CPUGeneratorImpl>(3), at::kFloat);

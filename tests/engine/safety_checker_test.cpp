@@ -18,6 +18,7 @@
 #include "pipelines/engine.hpp"
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/safetensors.hpp"
+#include "tests/engine/random_tensors.hpp"
 #include "tests/engine/small_model.hpp"
 #include "tests/support/colour_checker.hpp"
 
@@ -149,20 +150,6 @@ TEST(safety_checker, reads_weights_that_python_pickled) {
   EXPECT_FALSE(checker->offensive(flat(0, 0, 255)).value());
 }
 
-/// Random values, kept.
-class random_tensors : public parameters {
- public:
-  at::Tensor take(const std::string& name, at::IntArrayRef shape) override {
-    return made[name] = at::randn(shape, generator_, at::kFloat) * 0.3;
-  }
-  bool has(const std::string&) const override { return false; }
-
-  std::map<std::string, at::Tensor> made;
-
- private:
-  at::Generator generator_ = at::make_generator<at::CPUGeneratorImpl>(11);
-};
-
 /// Random networks see colours somehow: the concept that is asked for is the difference.
 class random_checker {
  public:
@@ -218,7 +205,7 @@ class random_checker {
     return seen / seen.norm();
   }
 
-  random_tensors tensors_;
+  random_tensors tensors_{11};
   clip_vision_config config_;
   at::Tensor red_;
   float likeness_ = 0;
