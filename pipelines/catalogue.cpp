@@ -9,6 +9,7 @@
 #include "pipelines/checkpoint_class.hpp"
 #include "pipelines/checkpoint_words.hpp"
 #include "pipelines/model_index.hpp"
+#include "pipelines/weights/part_weights.hpp"
 #include "runtime/base/log.hpp"
 
 namespace lp::pipelines {
@@ -46,17 +47,16 @@ void collect(const fs::path& folder, std::vector<fs::path>& way, std::vector<fs:
 }
 
 void offer_folder(const fs::path& root, const fs::path& folder, std::vector<catalogue_entry>& out) {
+  if (const auto kind = model_class(folder); !kind) {
+    log::warn("models", "left out: {}", kind.error().message);
+    return;
+  }
   std::error_code ignored;
-  if (fs::is_regular_file(folder, ignored)) {
-    if (!tokenizer_of(folder)) {
-      log::warn("models",
-                "{}: left out: a checkpoint in one file needs CLIP's vocab.json and merges.txt in "
-                "a folder \"tokenizer\" beside it or one above",
-                folder.string());
-      return;
-    }
-  } else if (const auto kind = model_class(folder); !kind) {
-    log::warn("models", "{}", kind.error().message);
+  if (fs::is_regular_file(folder, ignored) && !tokenizer_of(folder)) {
+    log::warn("models",
+              "left out: {}: a checkpoint in one file needs CLIP's vocab.json and merges.txt in a "
+              "folder \"tokenizer\" beside it or one above",
+              folder.string());
     return;
   }
   bool taken = false;
@@ -132,11 +132,12 @@ std::uint64_t weight_bytes(const std::filesystem::path& folder) {
   std::uint64_t sum = 0;
   std::error_code bad;
   if (fs::is_regular_file(folder, bad)) return fs::file_size(folder, bad);
-  std::filesystem::recursive_directory_iterator it(folder, bad);
-  for (; !bad && it != std::filesystem::recursive_directory_iterator(); it.increment(bad)) {
-    if (it->path().extension() != ".safetensors") continue;
-    const std::uintmax_t size = it->file_size(bad);
-    if (!bad) sum += size;
+  for (fs::directory_iterator it(folder, bad), end; !bad && it != end; it.increment(bad)) {
+    for (const fs::path& file : weight_files(it->path())) {
+      std::error_code ignored;
+      const std::uintmax_t size = fs::file_size(file, ignored);
+      if (!ignored) sum += size;
+    }
   }
   return sum;
 }

@@ -33,8 +33,8 @@ result<std::vector<catalogue_entry>> scan_models(const std::filesystem::path& mo
                                                  const std::map<std::string, std::string>& defaults,
                                                  const std::vector<std::string>& hub_models = {});
 
-/// Bytes of a checkpoint's file, or of all .safetensors files below a model folder: what loading it
-/// is thought to take. 0 for an empty path.
+/// Bytes of a checkpoint's file, or of the weights of a model folder's parts: what loading it is
+/// thought to take. 0 for an empty path.
 std::uint64_t weight_bytes(const std::filesystem::path& folder);
 
 }  // namespace lp::pipelines

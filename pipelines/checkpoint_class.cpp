@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "pipelines/safetensors_names.hpp"
+#include "pipelines/weights/tensor_names.hpp"
 
 namespace lp::pipelines {
 
@@ -31,22 +31,27 @@ constexpr prefix prefixes[] = {
     {"cond_stage_model.", "text_encoder"},
 };
 
-result<std::map<std::string, named_tensor>> names_of(const fs::path& file) {
-  if (!pickled(file)) return read_safetensors_names(file);
-  return fail(ec::bad_file,
-              fmt::format("{}: what a pickled checkpoint holds is told once it is converted",
-                          file.string()));
+bool has_any(const std::map<std::string, named_tensor>& names, const std::string& prefix) {
+  const auto first = names.lower_bound(prefix);
+  return first != names.end() && first->first.starts_with(prefix);
+}
+
+bool has_unet(const std::map<std::string, named_tensor>& names) {
+  return has_any(names, "model.diffusion_model.");
 }
 
 bool has_second_text(const std::map<std::string, named_tensor>& names) {
-  const auto first = names.lower_bound("conditioner.embedders.1.");
-  return first != names.end() && first->first.starts_with("conditioner.embedders.1.");
+  return has_any(names, "conditioner.embedders.1.");
 }
 
 }  // namespace
 
 bool whole_checkpoint(const fs::path& file) {
   if (file.extension() == ".ckpt") return true;
+  if (file.extension() == ".pth" || file.extension() == ".pt") {
+    const auto names = read_tensor_names(file);
+    return names && has_unet(*names);
+  }
   if (file.extension() != ".safetensors") return false;
   constexpr std::uint64_t longest_header = 32 << 20;  // SDXL's has 300 KiB
   std::ifstream in(file, std::ios::binary);
@@ -60,12 +65,8 @@ bool whole_checkpoint(const fs::path& file) {
   return header.find("\"model.diffusion_model.") != header.npos;
 }
 
-bool pickled(const fs::path& file) {
-  return file.extension() == ".ckpt" || file.extension() == ".pth";
-}
-
 result<std::string> checkpoint_class(const fs::path& file) {
-  const auto names = names_of(file);
+  const auto names = read_tensor_names(file);
   if (!names) return fail(names.error());
   const auto input = names->find(unet_input);
   const auto wrong = [&](std::string_view why) {
@@ -93,7 +94,7 @@ result<std::string> checkpoint_class(const fs::path& file) {
 }
 
 result<std::vector<checkpoint_part>> checkpoint_parts(const fs::path& file) {
-  const auto names = names_of(file);
+  const auto names = read_tensor_names(file);
   if (!names) return fail(names.error());
   std::map<std::string_view, weights_summary> by_part;
   for (const auto& [name, tensor] : *names) {

@@ -73,7 +73,7 @@ class engine {
   /// empty. Errors as those of decode_image() (pipelines/media/decode.hpp).
   virtual result<picture> decode_picture(std::string_view file, std::uint64_t max_pixels) = 0;
 
-  /// Writes the tensors of a .safetensors file to another one, floating-point ones as `dtype`:
+  /// Writes the tensors of a file to a .safetensors file, floating-point ones as `dtype`:
   /// "fp32", "fp16" or "bf16".
   virtual result<void> convert_weights(const std::filesystem::path& from,
                                        const std::filesystem::path& to, std::string_view dtype) = 0;

@@ -14,6 +14,7 @@
 #include <boost/json/parse.hpp>
 
 #include "pipelines/model_index.hpp"
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::pipelines {
 
@@ -60,6 +61,7 @@ std::vector<std::string> choose(std::vector<weights> all, std::string_view varia
   for (const weights& w : all) there.insert(w.variant);
   if (there.empty()) return {};
   std::string wanted = *there.begin();
+  if (there.count("fp16") > 0) wanted = "fp16";
   if (there.count("") > 0) wanted.clear();
   if (there.count(std::string(variant)) > 0) wanted = variant;
   std::vector<std::string> out;
@@ -79,24 +81,10 @@ void add_settings(const std::vector<std::string>& paths, const std::string& fold
   }
 }
 
-// Parts without which a model runs: pictures are then not checked.
-bool may_lack(const model_part& part) {
-  return part.name == "safety_checker" || part.name == "feature_extractor";
-}
-
 bool has_file(const fs::path& folder, std::initializer_list<const char*> names) {
   std::error_code ignored;
   return std::any_of(names.begin(), names.end(),
                      [&](const char* name) { return fs::exists(folder / name, ignored); });
-}
-
-std::vector<std::string> files_of(const fs::path& folder) {
-  std::vector<std::string> out;
-  std::error_code bad;
-  for (fs::directory_iterator it(folder, bad), end; !bad && it != end; it.increment(bad)) {
-    out.push_back(it->path().filename().string());
-  }
-  return out;
 }
 
 std::string lack_of(const fs::path& folder, const model_part& part) {
@@ -104,7 +92,7 @@ std::string lack_of(const fs::path& folder, const model_part& part) {
   if (!fs::is_directory(folder, ignored)) return "its folder is not there";
   if (part.has_weights()) {
     if (!has_file(folder, {"config.json"})) return "no config.json";
-    return weights_in(files_of(folder), {}).empty() ? "no weights" : "";
+    return find_weights(folder) ? "" : "no weights";
   }
   const bool tokenizer = part.class_name.find("Tokenizer") != std::string::npos;
   if (tokenizer && !has_file(folder, {"vocab.json", "tokenizer.json", "spiece.model"})) {
@@ -127,6 +115,10 @@ bool model_part::has_weights() const {
     if (class_name.find(other) != std::string::npos) return false;
   }
   return true;
+}
+
+bool may_lack(const model_part& part) {
+  return part.name == "safety_checker" || part.name == "feature_extractor";
 }
 
 result<std::vector<model_part>> parts_of_index(std::string_view model_index) {

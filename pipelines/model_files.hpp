@@ -20,6 +20,9 @@ struct model_part {
   bool has_weights() const;
 };
 
+/// Whether a model runs without it: the safety checker, whose pictures then go unchecked.
+bool may_lack(const model_part& part);
+
 /// The parts that a model_index.json names, those that are null left out. ec::bad_file otherwise.
 result<std::vector<model_part>> parts_of_index(std::string_view model_index);
 

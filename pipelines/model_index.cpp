@@ -78,10 +78,6 @@ image_tasks tasks_of_class(std::string_view class_name) {
 }
 
 image_tasks tasks_of(const std::filesystem::path& model) {
-  std::error_code ignored;
-  if (std::filesystem::is_regular_file(model, ignored) && pickled(model)) {
-    return {true, true, false};
-  }
   const auto name = model_class(model);
   return name ? tasks_of_class(*name) : image_tasks{};
 }

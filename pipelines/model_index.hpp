@@ -28,8 +28,7 @@ struct image_tasks {
 /// The tasks of a pipeline class; none for those that engine::load_image_model() does not load.
 image_tasks tasks_of_class(std::string_view class_name);
 
-/// tasks_of_class() of a model_class(); none where it cannot be read. Pickled checkpoints (".ckpt",
-/// ".pth"), which are not read for this, are taken for what most of them are.
+/// tasks_of_class() of a model_class(); none where it cannot be read.
 image_tasks tasks_of(const std::filesystem::path& model);
 
 }  // namespace lp::pipelines

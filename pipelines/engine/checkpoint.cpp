@@ -18,9 +18,10 @@
 #include "pipelines/engine/clip_vision.hpp"
 #include "pipelines/engine/dit.hpp"
 #include "pipelines/engine/json_file.hpp"
-#include "pipelines/engine/pickle.hpp"
+#include "pipelines/engine/pickled_tensors.hpp"
 #include "pipelines/engine/safetensors.hpp"
 #include "pipelines/engine/unet.hpp"
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::engine {
 
@@ -28,22 +29,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// File names by falling preference, without the ending; Diffusers' and transformers' networks.
-constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model",
-                                      "diffusion_pytorch_model.fp16", "model.fp16"};
-
 /// Buffers that old transformers saved: nothing is lost without them.
 bool is_stray(std::string_view name) {
   return name == "position_ids" || name.ends_with(".position_ids");
-}
-
-bool has_pickle(const fs::path& folder) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const auto ending = entry.path().extension();
-    if (ending == ".bin" || ending == ".ckpt" || ending == ".pt") return true;
-  }
-  return false;
 }
 
 void append(std::string& text, std::string_view title, const std::vector<std::string>& entries) {
@@ -57,7 +45,7 @@ checkpoint::checkpoint(fs::path folder, at::ScalarType dtype, at::Device device)
     : folder_(std::move(folder)), dtype_(dtype), device_(device) {}
 
 result<stored_tensors> open_tensors(const fs::path& file, bool ahead) {
-  if (file.extension() != ".safetensors") return open_pickle(file);
+  if (file.extension() != ".safetensors") return open_pickle(file, ahead);
   auto opened = safetensors_file::open(file);
   if (!opened) return fail(opened.error());
   if (ahead) (*opened)->read_ahead();
@@ -69,36 +57,23 @@ result<stored_tensors> open_tensors(const fs::path& file, bool ahead) {
 
 namespace {
 
-result<stored_tensors> open_shards(const fs::path& folder, const fs::path& index, bool ahead) {
-  const auto json = read_json_file(index);
-  if (!json) return fail(json.error());
-  const auto* map = json->if_contains("weight_map");
-  if (map == nullptr || !map->is_object())
-    return fail(ec::bad_file, fmt::format("{}: \"weight_map\" must be an object", index.string()));
-  std::map<std::string, std::set<std::string>> held;
-  for (const auto& [name, file] : map->get_object()) {
-    // A shard lies beside its index: a path would reach out of the model's folder.
-    if (!file.is_string() || fs::path(std::string(file.get_string())).has_parent_path())
-      return fail(ec::bad_file, fmt::format("{}: the file of {} must be a plain file name",
-                                            index.string(), std::string_view(name)));
-    held[std::string(file.get_string())];
-  }
+result<stored_tensors> open_shards(const fs::path& index, bool ahead) {
+  const auto shards = pipelines::read_shards(index);
+  if (!shards) return fail(shards.error());
+  const auto folder = index.parent_path();
   stored_tensors out;
-  for (auto& [file, names] : held) {
+  for (const auto& [file, names] : *shards) {
     auto opened = open_tensors(folder / file, ahead);
     if (!opened) return fail(opened.error());
+    for (const auto& name : names) {
+      if (!opened->contains(name))
+        return fail(ec::bad_file, fmt::format("{}: {} is not in {}", index.string(), name, file));
+    }
     for (auto& [name, tensor] : *opened) {
-      names.insert(name);
       if (!out.emplace(name, std::move(tensor)).second)
         return fail(ec::bad_file,
                     fmt::format("{}: tensor {} lies in two shards", folder.string(), name));
     }
-  }
-  for (const auto& [name, file] : map->get_object()) {
-    if (!held[std::string(file.get_string())].contains(std::string(name)))
-      return fail(ec::bad_file,
-                  fmt::format("{}: {} is not in {}", index.string(), std::string_view(name),
-                              std::string_view(file.get_string())));
   }
   return out;
 }
@@ -108,20 +83,15 @@ result<stored_tensors> open_shards(const fs::path& folder, const fs::path& index
 result<stored_tensors> open_component(const fs::path& folder, bool ahead) {
   std::error_code ignored;
   if (fs::is_regular_file(folder, ignored)) return open_tensors(folder, ahead);
-  for (const auto stem : stems) {
-    const auto single = folder / fmt::format("{}.safetensors", stem);
-    if (fs::exists(single, ignored)) return open_tensors(single, ahead);
-    const auto index = folder / fmt::format("{}.safetensors.index.json", stem);
-    if (fs::exists(index, ignored)) return open_shards(folder, index, ahead);
-  }
-  if (has_pickle(folder))
+  const auto found = pipelines::find_weights(folder);
+  if (!found)
     return fail(ec::bad_file,
-                fmt::format("{}: only pickle files (.bin, .ckpt, .pt), which can run code and are "
-                            "not read; convert them to safetensors",
+                fmt::format("{}: no diffusion_pytorch_model.safetensors, no model.safetensors, no "
+                            "variant, index.json or .bin of them, and no other single file of "
+                            "weights",
                             folder.string()));
-  return fail(ec::bad_file, fmt::format("{}: no {}.safetensors, its .fp16 variant, its "
-                                        "index.json, or model.safetensors",
-                                        folder.string(), stems[0]));
+  if (!found->index.empty()) return open_shards(found->index, ahead);
+  return open_tensors(found->file, ahead);
 }
 
 result<std::unique_ptr<checkpoint>> checkpoint::open(const fs::path& folder, at::ScalarType dtype,

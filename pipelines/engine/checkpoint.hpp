@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Weights from a folder of safetensors files in the Diffusers layout.
+// Weights from a folder in the Diffusers layout.
 #pragma once
 
 #include <cstdint>
@@ -33,13 +33,12 @@ struct stored_tensor {
 using stored_tensors = std::map<std::string, stored_tensor>;
 
 /// The tensors of a file: .safetensors, or .ckpt, .pth, .pt and .bin through a reader of pickles
-/// that runs nothing (pickle.hpp).
+/// that runs nothing (weights/pickle_archive.hpp).
 /// `ahead`: the kernel is asked to read the whole file in the background.
 result<stored_tensors> open_tensors(const std::filesystem::path& file, bool ahead = true);
 
-/// The tensors of one component's folder ("unet", "vae", "text_encoder"): a single file, the
-/// ".fp16." variant, or shards listed by an index.json. ec::bad_file where there is no safetensors
-/// file (and says so where there is only a pickle), or where one is malformed.
+/// The tensors of one component's folder ("unet", "vae", "text_encoder"): what find_weights() of
+/// weights/part_weights.hpp chooses. ec::bad_file where there is nothing or where it is malformed.
 result<stored_tensors> open_component(const std::filesystem::path& folder, bool ahead = true);
 
 /// Work that was put off: each pair's second is still to be copied, and converted, into its first.

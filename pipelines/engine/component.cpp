@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 #include <sys/stat.h>
 
 #include <fmt/format.h>
+
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::engine {
 
@@ -26,17 +27,12 @@ std::string place_of_file(const fs::path& file) {
 }
 
 std::string place_of_folder(const fs::path& folder) {
-  std::set<std::string> files;
-  std::error_code bad;
-  for (fs::directory_iterator it(folder, bad), end; !bad && it != end; it.increment(bad)) {
-    if (it->path().extension() != ".safetensors") continue;
-    const auto place = place_of_file(it->path());
-    if (place.empty()) return {};
-    files.insert(fmt::format("{} {}\n", it->path().filename().string(), place));
-  }
   std::string out;
-  if (bad) return out;
-  for (const auto& file : files) out += file;
+  for (const auto& file : pipelines::weight_files(folder)) {
+    const auto place = place_of_file(file);
+    if (place.empty()) return {};
+    out += fmt::format("{} {}\n", file.filename().string(), place);
+  }
   return out;
 }
 

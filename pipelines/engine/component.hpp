@@ -23,7 +23,7 @@ struct component {
 /// The weights of a folder in the Diffusers layout ("unet", "vae", ...).
 component folder_component(const std::filesystem::path& folder);
 
-/// component::where of one file, and of all .safetensors files in a folder.
+/// component::where of one file, and of those of a folder that open_component() reads.
 std::string place_of_file(const std::filesystem::path& file);
 std::string place_of_folder(const std::filesystem::path& folder);
 

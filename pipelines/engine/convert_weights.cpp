@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/safetensors.hpp"
 
 namespace lp::engine {
@@ -19,18 +20,23 @@ result<void> convert_weights(const std::filesystem::path& from, const std::files
                              std::string_view dtype) {
   const auto type = weight_type(dtype);
   if (!type) return fail(type.error());
-  const auto file = safetensors_file::open(from);
-  if (!file) return fail(file.error());
-  (*file)->read_ahead();
+  std::map<std::string, std::string> metadata{{"format", "pt"}};
+  if (from.extension() == ".safetensors") {
+    const auto file = safetensors_file::open(from);
+    if (!file) return fail(file.error());
+    metadata = (*file)->metadata();
+  }
+  const auto stored = open_tensors(from);
+  if (!stored) return fail(stored.error());
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const auto& [name, info] : (*file)->tensors()) {
-    auto tensor = (*file)->load(name);
+  for (const auto& [name, source] : *stored) {
+    auto tensor = source.load();
     if (!tensor) return fail(tensor.error());
     // Counters and position ids stay what they are.
     if (at::isFloatingType(tensor->scalar_type())) *tensor = tensor->to(*type);
     tensors.emplace_back(name, std::move(*tensor));
   }
-  return save_safetensors(to, tensors, (*file)->metadata());
+  return save_safetensors(to, tensors, metadata);
 }
 
 }  // namespace lp::engine

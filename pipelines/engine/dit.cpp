@@ -135,7 +135,7 @@ at::Tensor dit::operator()(const at::Tensor& samples, double time, const at::Ten
 }
 
 result<std::unique_ptr<dit>> load_dit(const std::filesystem::path& file, std::uint64_t* bytes) {
-  auto tensors = open_tensors(file);
+  auto tensors = open_component(file);
   if (!tensors) return fail(tensors.error());
   const auto config = read_dit_config(*tensors);
   if (!config)

@@ -185,8 +185,11 @@ class dit_model final : public pipelines::model {
   }
 
   result<std::unique_ptr<pipelines::run>> start(const pipelines::job_input& input) override {
-    const auto job = read(input);
+    auto job = read(input);
     if (!job) return fail(job.error());
+    const auto drawn = label(input.params);
+    if (!drawn) return fail(drawn.error());
+    job->label = *drawn;
     const auto* given = input.params.if_contains("seed");
     const auto seed = given != nullptr && given->is_int64()
                           ? given->get_int64()
@@ -219,19 +222,22 @@ class dit_model final : public pipelines::model {
            static_cast<std::uint64_t>(job.count * pixels);
   }
 
-  result<dit_job> read(const pipelines::job_input& input) const {
-    const auto& params = input.params;
-    const auto wrong = [](const std::string& what) { return fail(ec::invalid_parameters, what); };
+  result<std::int64_t> label(const boost::json::object& params) const {
     const auto* prompt = params.if_contains("prompt");
     const auto asked = prompt != nullptr && prompt->is_string() ? plain(prompt->get_string()) : "";
     const auto known = parts_->names.find(asked);
-    if (known == parts_->names.end())
-      return wrong(
-          fmt::format("prompt: this model draws classes; expected the name of one or a "
-                      "number from 0 to {}",
-                      parts_->network->config().classes - 1));
+    if (known != parts_->names.end()) return known->second;
+    return fail(ec::invalid_parameters,
+                fmt::format("prompt: this model draws classes; expected the name of one or a "
+                            "number from 0 to {}",
+                            parts_->network->config().classes - 1));
+  }
+
+  /// All but what is drawn: what a job needs is the same for every class.
+  result<dit_job> read(const pipelines::job_input& input) const {
+    const auto& params = input.params;
+    const auto wrong = [](const std::string& what) { return fail(ec::invalid_parameters, what); };
     dit_job out;
-    out.label = known->second;
     const auto train = static_cast<std::int64_t>(parts_->alphas.size());
     out.steps = integer(params, "num_inference_steps", 50);
     if (out.steps < 1 || out.steps > train)
@@ -249,33 +255,14 @@ class dit_model final : public pipelines::model {
   std::shared_ptr<const dit_parts> parts_;
 };
 
-/// The first file of weights in the folder.
-result<fs::path> weights_in(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const auto ending = entry.path().extension();
-    if (ending == ".safetensors" || ending == ".pth") files.push_back(entry.path());
-  }
-  if (files.empty())
-    return fail(ec::bad_file,
-                fmt::format("{}: expected a .safetensors or .pth file", folder.string()));
-  // Of both forms of the same weights the one without a pickle.
-  return *std::max_element(files.begin(), files.end(), [](const auto& a, const auto& b) {
-    return a.extension() < b.extension();
-  });
-}
-
 }  // namespace
 
 result<std::shared_ptr<pipelines::model>> load_dit_model(const fs::path& folder,
                                                          const pipelines::device& where) {
-  const auto file = weights_in(folder / "transformer");
-  if (!file) return fail(file.error());
   return guarded([&]() -> result<std::shared_ptr<pipelines::model>> {
     auto parts = std::make_shared<dit_parts>();
     parts->where = where;
-    auto network = load_dit(*file, &parts->bytes);
+    auto network = load_dit(folder / "transformer", &parts->bytes);
     if (!network) return fail(network.error());
     parts->network = std::move(*network);
     const auto index_file = folder / "model_index.json";

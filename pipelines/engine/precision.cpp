@@ -2,6 +2,7 @@
 #include "pipelines/engine/precision.hpp"
 
 #include "pipelines/engine/cuda/runtime/runtime.hpp"
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::engine {
 
@@ -48,8 +49,9 @@ std::uintmax_t bytes_of_weights(const fs::path& weights) {
   std::uintmax_t sum = 0;
   std::error_code ignored;
   if (fs::is_regular_file(weights, ignored)) return fs::file_size(weights, ignored);
-  for (const auto& entry : fs::directory_iterator(weights, ignored)) {
-    if (entry.path().extension() == ".safetensors") sum += entry.file_size(ignored);
+  for (const auto& file : pipelines::weight_files(weights)) {
+    const auto size = fs::file_size(file, ignored);
+    if (!ignored) sum += size;
   }
   return sum;
 }

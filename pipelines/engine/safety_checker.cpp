@@ -41,16 +41,6 @@ bool above_zero(double difference) {
   return std::nearbyint(difference * 1000) > 0;
 }
 
-result<std::unique_ptr<checkpoint>> open_weights(const fs::path& folder) {
-  const auto pickle = folder / "pytorch_model.bin";
-  std::error_code ignored;
-  if (fs::exists(folder / "model.safetensors", ignored) || !fs::exists(pickle, ignored))
-    return checkpoint::open(folder, at::kFloat);
-  auto tensors = open_tensors(pickle);
-  if (!tensors) return fail(tensors.error());
-  return checkpoint::of(std::move(*tensors), pickle, at::kFloat, at::kCPU);
-}
-
 /// Loads the network with the first picture.
 class folder_checker final : public pipelines::safety_classifier {
  public:
@@ -79,7 +69,7 @@ class folder_checker final : public pipelines::safety_classifier {
     const std::lock_guard lock(mutex_);
     if (kept_) return kept_;
     return guarded([&]() -> result<pointer> {
-      auto source = open_weights(folder_);
+      auto source = checkpoint::open(folder_, at::kFloat);
       if (!source) return fail(source.error());
       auto net = std::make_shared<const safety_checker>(vision_, scope(**source));
       if (auto ok = (*source)->finish(); !ok) return fail(ok.error());

@@ -313,6 +313,10 @@ TEST(engine, draws_classes_by_name_and_number) {
   EXPECT_EQ(by_name.files[0].width, 64U);
   EXPECT_THAT(refusal(*model, R"({"prompt": "eleven"})").message, HasSubstr("prompt"));
   EXPECT_EQ(refusal(*model, R"({"num_inference_steps": 0})").code, ec::invalid_parameters);
+  // What a job takes does not depend on the class.
+  const auto need = model->memory_for({params(R"({"prompt": ""})"), {}});
+  ASSERT_TRUE(need) << need.error().message;
+  EXPECT_GT(need->peak, 0U);
 }
 
 TEST(blas, is_told_by_its_path) {

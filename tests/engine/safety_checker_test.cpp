@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/InferenceMode.h>
-#include <caffe2/serialize/inline_container.h>
 #include <gmock/gmock.h>
 #include <boost/json.hpp>
 
@@ -19,6 +17,7 @@
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/safetensors.hpp"
 #include "tests/engine/random_tensors.hpp"
+#include "tests/engine/saved_tensors.hpp"
 #include "tests/engine/small_model.hpp"
 #include "tests/support/colour_checker.hpp"
 
@@ -98,50 +97,12 @@ TEST(safety_checker, flags_red_and_not_blue) {
   }
 }
 
-/// 32-bit little-endian after the opcode J.
-std::string number(std::int64_t n) {
-  std::string out = "J";
-  for (int i = 0; i < 4; ++i) out += static_cast<char>(n >> (8 * i));
-  return out;
-}
-
-std::string word(const std::string& text) {
-  return std::string("X") + number(static_cast<std::int64_t>(text.size())).substr(1) + text;
-}
-
-std::string tuple(at::IntArrayRef values) {
-  std::string out = "(";
-  for (const auto v : values) out += number(v);
-  return out + "t";
-}
-
-/// The tensors as torch.save() writes a dictionary.
-void save_pickle(const fs::path& file, const std::map<std::string, at::Tensor>& tensors) {
-  caffe2::serialize::PyTorchStreamWriter archive(file.string());
-  std::string code = "\x80\x02}(";
-  int key = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const auto storage = std::to_string(key++);
-    code += word(name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + word("storage") +
-            "ctorch\nFloatStorage\n" + word(storage) + word("cpu") + number(tensor.numel()) + "tQ" +
-            number(0) + tuple(tensor.sizes()) + tuple(tensor.strides()) +
-            "\x89"
-            "ccollections\nOrderedDict\n)RtR";
-    archive.writeRecord("data/" + storage, tensor.data_ptr(), tensor.nbytes());
-  }
-  code += "u.";
-  archive.writeRecord("data.pkl", code.data(), code.size());
-  archive.writeEndOfFile();
-}
-
 TEST(safety_checker, reads_weights_that_python_pickled) {
   const auto folder = colour_folder("pickled");
-  std::map<std::string, at::Tensor> tensors;
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
   const auto converted = open_tensors(folder / "model.safetensors").value();
-  for (const auto& [name, stored] : converted)
-    tensors[name] = stored.load().value().contiguous().clone();
-  save_pickle(folder / "pytorch_model.bin", tensors);
-  tensors.clear();
+  for (const auto& [name, stored] : converted) tensors.emplace_back(name, stored.load().value());
+  test::write_torch_archive(folder / "pytorch_model.bin", saved(tensors));
   fs::remove(folder / "model.safetensors");
   const auto checker = open_safety_checker(folder).value();
   const auto red = checker->offensive(flat(255, 0, 0));

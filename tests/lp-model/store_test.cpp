@@ -141,6 +141,22 @@ TEST_F(store, weights_that_lie_twice_are_left_over) {
   EXPECT_EQ(find_leftovers("/no/such/folder", false, {}).error().code, ec::bad_config);
 }
 
+TEST_F(store, tells_of_a_checker_that_is_not_there) {
+  const fs::path model = models_ / "shapes";
+  fs::copy(shapes, model, fs::copy_options::recursive);
+  std::string index = read_file(model / "model_index.json");
+  const std::string none = R"("safety_checker":[null,null])";
+  ASSERT_NE(index.find(none), index.npos);
+  index.replace(index.find(none), none.size(),
+                R"("safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"])");
+  std::ofstream(model / "model_index.json") << index;
+  const auto report = inspect(model, false);
+  ASSERT_TRUE(report) << render(report.error());
+  EXPECT_THAT(report->absent, ::testing::ElementsAre("safety_checker"));
+  EXPECT_THAT(report->missing, IsEmpty());
+  EXPECT_THAT(to_text(*report), HasSubstr("absent    safety_checker"));
+}
+
 TEST(inspect, tells_what_a_model_is_and_lacks) {
   const auto report = inspect(shapes, false);
   ASSERT_TRUE(report) << render(report.error());

@@ -11,6 +11,7 @@
 
 #include "pipelines/model_index.hpp"
 #include "runtime/base/bytes.hpp"
+#include "tests/support/torch_archive.hpp"
 
 namespace lp::pipelines {
 namespace {
@@ -57,6 +58,16 @@ class catalogue : public testing::Test {
                        channels, more.empty() ? "" : ", ", more);
   }
 
+  /// The same, pickled.
+  void checkpoint(const fs::path& name, std::int64_t channels, const std::string& before = {}) {
+    fs::create_directories((root_ / name).parent_path());
+    test::write_torch_archive(root_ / name,
+                              {{before + "model.diffusion_model.input_blocks.0.0.weight",
+                                "HalfStorage",
+                                {0, channels, 3, 3},
+                                ""}});
+  }
+
   const fs::path root_ = fs::temp_directory_path() / ("lp_catalogue_" + random_hex(8));
 };
 
@@ -77,14 +88,17 @@ TEST_F(catalogue, leaves_a_models_parts_alone) {
 TEST_F(catalogue, finds_checkpoints_in_one_file) {
   file("fine.safetensors", unet_of(4));
   file("refined.safetensors", unet_of(5));
-  file("sub/old.ckpt", "");
+  checkpoint("sub/old.ckpt", 4);
+  checkpoint("sub/newer.pth", 4);
+  checkpoint("sub/adapter.pt", 4, "lora.");
+  file("sub/damaged.ckpt", "");
   file("loras/adapter.safetensors", R"({"lora_unet_mid_block.alpha": {}})");
   file("short.safetensors", "");
-  file("a/b/wordless.ckpt", "");
+  checkpoint("a/b/wordless.ckpt", 4);
   EXPECT_THAT(found(), testing::IsEmpty());  // nothing to read prompts with
   fs::create_directories(root_ / "tokenizer");
   std::ofstream(root_ / "tokenizer" / "vocab.json") << "{}";
-  EXPECT_THAT(found(), ElementsAre("fine.safetensors*", "sub/old.ckpt"));
+  EXPECT_THAT(found(), ElementsAre("fine.safetensors*", "sub/newer.pth", "sub/old.ckpt"));
   EXPECT_EQ(weight_bytes(root_ / "fine.safetensors"), fs::file_size(root_ / "fine.safetensors"));
 }
 
@@ -93,12 +107,14 @@ TEST_F(catalogue, offers_a_checkpoint_for_what_its_unet_takes) {
   std::ofstream(root_ / "tokenizer" / "vocab.json") << "{}";
   file("any.safetensors", unet_of(4));
   file("masks.safetensors", unet_of(9));
+  checkpoint("masks.ckpt", 9);
   const auto offered = [](const fs::path& f) {
     const image_tasks t = tasks_of(f);
     return std::pair(t.from_text, t.from_image);
   };
   EXPECT_EQ(offered(root_ / "any.safetensors"), std::pair(true, true));
   EXPECT_EQ(offered(root_ / "masks.safetensors"), std::pair(false, true));
+  EXPECT_EQ(offered(root_ / "masks.ckpt"), std::pair(false, true));
   EXPECT_THAT(found(), ElementsAre("any.safetensors*"));
   EXPECT_EQ(*model_class(root_ / "masks.safetensors"), "StableDiffusionInpaintPipeline");
   file("xl.safetensors", unet_of(4, R"("conditioner.embedders.1.model.ln_final.bias":)"

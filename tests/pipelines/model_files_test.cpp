@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "pipelines/weights_summary.hpp"
+#include "pipelines/weights/weights_summary.hpp"
 
 namespace lp::pipelines {
 namespace {
@@ -135,7 +135,7 @@ TEST(weights_summary, a_cut_file_is_an_error) {
   for (const std::uintmax_t size :
        {std::uintmax_t{100'000}, std::uintmax_t{100}, std::uintmax_t{4}}) {
     std::filesystem::resize_file(cut, size);
-    const auto s = summarise_safetensors(cut);
+    const auto s = summarise_file(cut);
     ASSERT_FALSE(s) << size;
     EXPECT_EQ(s.error().code, ec::bad_file);
   }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "tools/lp-model/conversion.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "pipelines/catalogue.hpp"
 #include "pipelines/engine.hpp"
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::model_tool {
 
@@ -12,23 +15,56 @@ namespace fs = std::filesystem;
 
 namespace {
 
+bool is_pickle(const fs::path& file) {
+  const fs::path ending = file.extension();
+  return ending == ".bin" || ending == ".pth" || ending == ".pt";
+}
+
+// A part's pickled weights become what Diffusers and Transformers would have saved.
+fs::path converted_name(const fs::path& target) {
+  const bool transformers = target.stem() == "pytorch_model";
+  return transformers ? target.parent_path() / "model.safetensors"
+                      : fs::path(target).replace_extension(".safetensors");
+}
+
+// Pickles that are not what is loaded of their folder are not taken along.
+bool left_behind(const fs::path& file) {
+  if (file.filename() == ".hub.json") return true;  // its digests are of other files
+  if (!is_pickle(file)) return false;
+  const auto used = pipelines::weight_files(file.parent_path());
+  return std::find(used.begin(), used.end(), file) == used.end();
+}
+
+result<void> convert_file(const fs::path& from, const fs::path& to, const std::string& dtype,
+                          conversion& sums) {
+  const auto engine = pipelines::get_engine();
+  if (!engine) return fail(engine.error());
+  if (auto ok = (*engine)->convert_weights(from, to, dtype); !ok) return ok;
+  std::error_code ignored;
+  sums.before += fs::file_size(from, ignored);
+  sums.after += fs::file_size(to, ignored);
+  return {};
+}
+
 result<void> copy(const fs::path& from, const fs::path& to, const std::string& dtype,
                   conversion& sums) {
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(from)) {
-    const fs::path target = to / entry.path().lexically_relative(from);
+    const fs::path& file = entry.path();
+    const fs::path target = to / file.lexically_relative(from);
+    result<void> ok;
     if (entry.is_directory()) {
       fs::create_directories(target, error);
-    } else if (entry.path().extension() == ".safetensors") {
-      const auto engine = pipelines::get_engine();
-      if (!engine) return fail(engine.error());
-      auto ok = (*engine)->convert_weights(entry.path(), target, dtype);
-      if (!ok) return ok;
-      sums.before += entry.file_size();
-      sums.after += fs::file_size(target, error);
-    } else if (entry.path().filename() != ".hub.json") {  // its digests are of other files
-      fs::copy_file(entry.path(), target, error);
+    } else if (left_behind(file)) {
+      continue;
+    } else if (file.extension() == ".safetensors") {
+      ok = convert_file(file, target, dtype, sums);
+    } else if (is_pickle(file)) {
+      ok = convert_file(file, converted_name(target), dtype, sums);
+    } else {
+      fs::copy_file(file, target, error);
     }
+    if (!ok) return ok;
     if (error) return fail(ec::bad_file, fmt::format("{}: {}", target.string(), error.message()));
   }
   return {};

@@ -78,7 +78,8 @@ result<void> look_at_folder(const fs::path& folder, model_report& out) {
       out.missing.push_back(weights.error().message);
       continue;
     }
-    out.parts.push_back({p.name, p.class_name, *weights});
+    if (weights->tensors > 0) out.parts.push_back({p.name, p.class_name, *weights});
+    if (weights->tensors == 0 && pipelines::may_lack(p)) out.absent.push_back(p.name);
   }
   for (std::string& lack : pipelines::missing_parts(folder)) out.missing.push_back(std::move(lack));
   return {};
@@ -138,6 +139,9 @@ std::string to_text(const model_report& r) {
                        human_bytes(total.bytes + m.bytes), m.side, m.side, human_bytes(m.bytes));
   }
   if (!r.why_no_memory.empty()) out += fmt::format("memory    not told: {}\n", r.why_no_memory);
+  for (const std::string& part : r.absent) {
+    out += fmt::format("absent    {}: the model runs without it\n", part);
+  }
   for (const std::string& lack : r.missing) out += fmt::format("missing   {}\n", lack);
   return out;
 }

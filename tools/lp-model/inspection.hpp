@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/weights_summary.hpp"
+#include "pipelines/weights/weights_summary.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lp::model_tool {
@@ -29,6 +29,7 @@ struct model_report {
   std::vector<std::string> pipelines;  ///< which of ours run it
   std::vector<part_report> parts;
   std::vector<std::string> missing;   ///< for a person; empty if it is whole
+  std::vector<std::string> absent;    ///< parts that are named but need not be there
   std::vector<memory_report> memory;  ///< empty if it cannot be told
   std::string why_no_memory;
 

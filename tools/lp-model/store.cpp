@@ -58,9 +58,10 @@ result<std::vector<stored_model>> list_models(const fs::path& models) {
   for (const pipelines::catalogue_entry& e : *entries) {
     if (e.folder.empty() || by_id.count(e.model) > 0) continue;
     const auto family = pipelines::model_class(e.folder);
+    if (!family) continue;
     std::error_code none;
-    by_id[e.model] = {e.model, family ? *family : "one file, pickled",
-                      pipelines::weight_bytes(e.folder), fs::exists(e.folder / ".hub.json", none)};
+    by_id[e.model] = {e.model, *family, pipelines::weight_bytes(e.folder),
+                      fs::exists(e.folder / ".hub.json", none)};
   }
   std::vector<stored_model> out;
   out.reserve(by_id.size());

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Checkpoints that PyTorch wrote (.ckpt, .pth, .pt, .bin): a ZIP archive with a pickle that names
-// tensors and one stored entry for each tensor's bytes. Pickles are programs; this reader knows the
+// The pickle in a checkpoint that PyTorch wrote. Pickles are programs; this reader knows the
 // instructions that build data and runs nothing: what a pickle wants called is either a tensor's
 // maker that is understood here, or a dead value.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "pipelines/engine/checkpoint.hpp"
 #include "runtime/base/error.hpp"
 
-namespace lp::engine {
+namespace lp::pipelines {
 
 /// A tensor as a pickle describes it.
 struct pickled_tensor {
@@ -34,8 +30,4 @@ struct pickled_tensor {
 /// names.
 result<std::map<std::string, pickled_tensor>> read_pickle(std::string_view pickle);
 
-/// The tensors of a file as torch.save() writes it since PyTorch 1.6. Opening reads the pickle
-/// alone; tensors lie in the mapped file.
-result<stored_tensors> open_pickle(const std::filesystem::path& file);
-
-}  // namespace lp::engine
+}  // namespace lp::pipelines

@@ -1,57 +1,23 @@
 // SPDX-License-Identifier: MIT
-// The ZIP archive round a pickle (PKWARE's APPNOTE.TXT; entries are stored, not compressed) and the
-// tensors in it.
+// ZIP is PKWARE's APPNOTE.TXT; entries are stored, not compressed.
+#include "pipelines/weights/pickle_archive.hpp"
+
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <functional>
+#include <string_view>
 
-#include <ATen/ops/from_blob.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "pipelines/engine/pickle.hpp"
+#include "pipelines/weights/pickle.hpp"
 
-namespace lp::engine {
+namespace lp::pipelines {
 
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::size_t most_pickle_bytes = std::size_t{256} << 20;
-
-/// A file in memory, copy on write.
-class mapped_file {
- public:
-  static result<std::shared_ptr<mapped_file>> open(const fs::path& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    struct stat info {};
-    if (fd < 0 || ::fstat(fd, &info) != 0 || info.st_size <= 0) {
-      if (fd >= 0) ::close(fd);
-      return fail(ec::bad_file, fmt::format("{}: cannot be read", path.string()));
-    }
-    const auto size = static_cast<std::size_t>(info.st_size);
-    auto* const start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    ::posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
-    ::close(fd);
-    if (start == MAP_FAILED)
-      return fail(ec::bad_file, fmt::format("{}: cannot be mapped", path.string()));
-    return std::shared_ptr<mapped_file>(new mapped_file(static_cast<char*>(start), size));
-  }
-  ~mapped_file() { ::munmap(start_, size_); }
-  mapped_file(const mapped_file&) = delete;
-  mapped_file& operator=(const mapped_file&) = delete;
-
-  char* data() const { return start_; }
-  std::string_view all() const { return {start_, size_}; }
-
- private:
-  mapped_file(char* start, std::size_t size) : start_(start), size_(size) {}
-  char* start_;
-  std::size_t size_;
-};
 
 struct entry {
   std::uint64_t begin = 0;
@@ -145,19 +111,19 @@ result<entries> read_directory(std::string_view file, const std::string& name) {
 struct storage_type {
   std::string_view name;
   std::string_view dtype;
-  at::ScalarType type;
+  std::uint64_t width;
 };
 constexpr std::array<storage_type, 10> storage_types = {{
-    {"FloatStorage", "F32", at::kFloat},
-    {"HalfStorage", "F16", at::kHalf},
-    {"BFloat16Storage", "BF16", at::kBFloat16},
-    {"DoubleStorage", "F64", at::kDouble},
-    {"LongStorage", "I64", at::kLong},
-    {"IntStorage", "I32", at::kInt},
-    {"ShortStorage", "I16", at::kShort},
-    {"CharStorage", "I8", at::kChar},
-    {"ByteStorage", "U8", at::kByte},
-    {"BoolStorage", "BOOL", at::kBool},
+    {"FloatStorage", "F32", 4},
+    {"HalfStorage", "F16", 2},
+    {"BFloat16Storage", "BF16", 2},
+    {"DoubleStorage", "F64", 8},
+    {"LongStorage", "I64", 8},
+    {"IntStorage", "I32", 4},
+    {"ShortStorage", "I16", 2},
+    {"CharStorage", "I8", 1},
+    {"ByteStorage", "U8", 1},
+    {"BoolStorage", "BOOL", 1},
 }};
 
 /// One past the last element that the tensor touches; -1 where the description is nonsense.
@@ -176,27 +142,10 @@ std::int64_t reach(const pickled_tensor& t) {
   return empty ? t.offset : last + 1;
 }
 
-at::Tensor view(const std::shared_ptr<mapped_file>& file, const pickled_tensor& t,
-                std::uint64_t begin, at::ScalarType type) {
-  auto* const start = file->data() + begin;
-  const auto width = at::elementSize(type);
-  auto* const first = start + static_cast<std::uint64_t>(t.offset) * width;
-  const auto options = at::TensorOptions(type);
-  if (reinterpret_cast<std::uintptr_t>(start) % width != 0) {
-    auto copy =
-        std::make_shared<std::string>(first, static_cast<std::size_t>(reach(t) - t.offset) * width);
-    return at::from_blob(
-               copy->data(), t.shape, t.stride, [copy](void*) {}, options)
-        .clone();
-  }
-  return at::from_blob(
-      first, t.shape, t.stride, [file](void*) {}, options);
-}
-
 }  // namespace
 
-result<stored_tensors> open_pickle(const fs::path& path) {
-  const auto file = mapped_file::open(path);
+result<pickle_archive> open_pickle_archive(const fs::path& path, bool ahead) {
+  const auto file = mapped_file::open(path, ahead);
   if (!file) return fail(file.error());
   const auto listed = read_directory((*file)->all(), path.string());
   if (!listed) return fail(listed.error());
@@ -204,30 +153,33 @@ result<stored_tensors> open_pickle(const fs::path& path) {
     return fail(ec::bad_file, fmt::format("{}: {}", path.string(), why));
   };
   const auto pickle = listed->find("data.pkl");
-  if (pickle == listed->end() || pickle->second.size > most_pickle_bytes)
+  if (pickle == listed->end() || pickle->second.size > most_pickle_bytes) {
     return bad("expected an entry data.pkl of at most 256 MiB");
+  }
   const auto tensors =
       read_pickle((*file)->all().substr(pickle->second.begin, pickle->second.size));
   if (!tensors) return bad(tensors.error().message);
-  stored_tensors out;
+  pickle_archive out{*file, {}};
   for (const auto& [name, t] : *tensors) {
     const auto type = std::find_if(storage_types.begin(), storage_types.end(),
                                    [&](const auto& s) { return s.name == t.storage_type; });
-    const auto data = listed->find("data/" + t.storage_key);
     if (type == storage_types.end()) return bad(name + ": unknown type " + t.storage_type);
+    const auto data = listed->find("data/" + t.storage_key);
     const auto elements =
-        data == listed->end()
-            ? 0
-            : static_cast<std::int64_t>(data->second.size / at::elementSize(type->type));
+        data == listed->end() ? 0 : static_cast<std::int64_t>(data->second.size / type->width);
     const auto needed = reach(t);
-    if (needed < 0 || needed > elements || t.storage_size > elements)
+    if (needed < 0 || needed > elements || t.storage_size > elements) {
       return bad(fmt::format("{}: its bytes do not lie in the archive", name));
-    out[name] = {
-        std::string(type->dtype), t.shape,
-        [file = *file, t = t, begin = data->second.begin,
-         scalar = type->type]() -> result<at::Tensor> { return view(file, t, begin, scalar); }};
+    }
+    out.tensors[name] = {std::string(type->dtype),
+                         type->width,
+                         data->second.begin,
+                         t.offset,
+                         needed - t.offset,
+                         t.shape,
+                         t.stride};
   }
   return out;
 }
 
-}  // namespace lp::engine
+}  // namespace lp::pipelines

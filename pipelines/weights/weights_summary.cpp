@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "pipelines/weights_summary.hpp"
+#include "pipelines/weights/weights_summary.hpp"
 
-#include <algorithm>
-#include <vector>
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::pipelines {
 
@@ -22,8 +21,8 @@ void weights_summary::add(const named_tensor& tensor) {
   by_dtype[tensor.dtype] += tensor.parameters;
 }
 
-result<weights_summary> summarise_safetensors(const fs::path& file) {
-  const auto tensors = read_safetensors_names(file);
+result<weights_summary> summarise_file(const fs::path& file) {
+  const auto tensors = read_tensor_names(file);
   if (!tensors) return fail(tensors.error());
   weights_summary out;
   for (const auto& [name, tensor] : *tensors) out.add(tensor);
@@ -31,15 +30,14 @@ result<weights_summary> summarise_safetensors(const fs::path& file) {
 }
 
 result<weights_summary> summarise_folder(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code bad;
-  for (fs::directory_iterator it(folder, bad), end; !bad && it != end; it.increment(bad)) {
-    if (it->path().extension() == ".safetensors") files.push_back(it->path());
-  }
-  std::sort(files.begin(), files.end());
+  const auto found = find_weights(folder);
+  if (!found) return weights_summary{};
+  if (found->index.empty()) return summarise_file(found->file);
+  const auto shards = read_shards(found->index);
+  if (!shards) return fail(shards.error());
   weights_summary out;
-  for (const fs::path& file : files) {
-    const auto one = summarise_safetensors(file);
+  for (const auto& [file, names] : *shards) {
+    const auto one = summarise_file(folder / file);
     if (!one) return fail(one.error());
     out.add(*one);
   }

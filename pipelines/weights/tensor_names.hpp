@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a .safetensors file says of its tensors, from its header alone: no torch.
+// What a file of weights says of its tensors, without reading them: no torch.
 #pragma once
 
 #include <cstdint>
@@ -23,5 +23,8 @@ struct named_tensor {
 /// from a tensor's name to its dtype, shape and place. ec::bad_file for a damaged or cut file.
 result<std::map<std::string, named_tensor>> read_safetensors_names(
     const std::filesystem::path& file);
+
+/// Of a .safetensors file, and of others as pickle_archive.hpp reads them. ec::bad_file as there.
+result<std::map<std::string, named_tensor>> read_tensor_names(const std::filesystem::path& file);
 
 }  // namespace lp::pipelines

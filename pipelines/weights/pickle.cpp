@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The instructions are those of Python's pickletools.py, protocols 0 to 5 as far as PyTorch uses
 // them.
-#include "pipelines/engine/pickle.hpp"
+#include "pipelines/weights/pickle.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace lp::engine {
+namespace lp::pipelines {
 
 namespace {
 
@@ -442,4 +442,4 @@ result<std::map<std::string, pickled_tensor>> read_pickle(std::string_view pickl
   }
 }
 
-}  // namespace lp::engine
+}  // namespace lp::pipelines

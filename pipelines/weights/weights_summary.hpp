@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "pipelines/safetensors_names.hpp"
+#include "pipelines/weights/tensor_names.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lp::pipelines {
@@ -22,10 +22,10 @@ struct weights_summary {
   void add(const named_tensor& tensor);
 };
 
-/// Of one .safetensors file. ec::bad_file for a damaged or cut file.
-result<weights_summary> summarise_safetensors(const std::filesystem::path& file);
+/// Of one file. ec::bad_file for a damaged or cut file.
+result<weights_summary> summarise_file(const std::filesystem::path& file);
 
-/// Of all .safetensors files in a folder, not below it.
+/// Of what find_weights() says is loaded of a folder. Nothing in one without weights.
 result<weights_summary> summarise_folder(const std::filesystem::path& folder);
 
 }  // namespace lp::pipelines

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "pipelines/safetensors_names.hpp"
+#include "pipelines/weights/tensor_names.hpp"
 
 #include <fstream>
 #include <optional>
@@ -8,6 +8,8 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+
+#include "pipelines/weights/pickle_archive.hpp"
 
 namespace lp::pipelines {
 
@@ -76,6 +78,24 @@ result<std::map<std::string, named_tensor>> read_safetensors_names(const fs::pat
                                  std::string_view(name)));
     }
     out.emplace(name, std::move(*tensor));
+  }
+  return out;
+}
+
+result<std::map<std::string, named_tensor>> read_tensor_names(const fs::path& file) {
+  if (file.extension() == ".safetensors") return read_safetensors_names(file);
+  const auto archive = open_pickle_archive(file, false);
+  if (!archive) return fail(archive.error());
+  std::map<std::string, named_tensor> out;
+  for (const auto& [name, t] : archive->tensors) {
+    named_tensor& tensor = out[name];
+    tensor.dtype = t.dtype;
+    tensor.parameters = 1;
+    for (const std::int64_t length : t.shape) {
+      tensor.shape.push_back(static_cast<std::uint64_t>(length));
+      tensor.parameters *= static_cast<std::uint64_t>(length);
+    }
+    tensor.bytes = tensor.parameters * t.width;
   }
   return out;
 }
