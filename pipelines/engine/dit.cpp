@@ -134,13 +134,14 @@ at::Tensor dit::operator()(const at::Tensor& samples, double time, const at::Ten
   return x.permute({0, 3, 1, 4, 2, 5}).reshape(samples.sizes());
 }
 
-result<std::unique_ptr<dit>> load_dit(const std::filesystem::path& file, std::uint64_t* bytes) {
+result<std::unique_ptr<dit>> load_dit(const std::filesystem::path& file, at::Device device,
+                                      std::uint64_t* bytes) {
   auto tensors = open_component(file);
   if (!tensors) return fail(tensors.error());
   const auto config = read_dit_config(*tensors);
   if (!config)
     return fail(ec::bad_file, fmt::format("{}: {}", file.string(), config.error().message));
-  const auto source = checkpoint::of(std::move(*tensors), file, at::kFloat);
+  const auto source = checkpoint::of(std::move(*tensors), file, at::kFloat, device);
   return build_network<dit>(*config, *source, bytes);
 }
 

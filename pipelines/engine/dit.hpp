@@ -74,9 +74,9 @@ class dit {
   nn::linear out_;
 };
 
-/// A file's network, fp32 on the CPU.
+/// The network of a file or of a part's folder (open_component()), in fp32.
 result<std::unique_ptr<dit>> load_dit(const std::filesystem::path& file,
-                                      std::uint64_t* bytes = nullptr);
+                                      at::Device device = at::kCPU, std::uint64_t* bytes = nullptr);
 
 /// A DDIM step without fresh noise (arXiv 2010.02502, eq. 12) in which the clean sample is held to
 /// [-1, 1] and the noise follows from it: `alpha` and `next` are cumulative.

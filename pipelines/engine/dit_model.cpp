@@ -22,6 +22,7 @@
 #include "pipelines/engine/random.hpp"
 #include "pipelines/engine/schedulers/noise_schedule.hpp"
 #include "pipelines/engine/sizes.hpp"
+#include "pipelines/engine/upload.hpp"
 #include "runtime/base/clock.hpp"
 
 namespace lp::engine {
@@ -72,6 +73,15 @@ std::int64_t integer(const json::object& params, std::string_view key, std::int6
 }
 
 struct dit_parts {
+  dit_parts() = default;
+  dit_parts(const dit_parts&) = delete;
+  dit_parts& operator=(const dit_parts&) = delete;
+  ~dit_parts() {
+    settle(torch_device(where));  // runs that were given up may have left work that reads weights
+    network.reset();
+    give_back_memory(torch_device(where));
+  }
+
   std::unique_ptr<dit> network;
   std::vector<double> alphas;
   class_names names;
@@ -114,15 +124,15 @@ class dit_run final : public pipelines::run {
         at_once_(lean ? 1 : x_.size(0)) {}
 
   result<pipelines::progress> step() override {
-    use_threads(parts_->where);
     const auto start = clock::now();
     auto ok = guarded([&]() -> result<void> {
+      const compute_scope here(parts_->where);
       const auto time = times_.at(done_);
       const bool last = done_ + 1 == times_.size();
       const auto alpha = [&](double t) { return parts_->alphas.at(static_cast<std::size_t>(t)); };
       for (std::int64_t i = 0; i < x_.size(0); i += at_once_) {
         auto x = x_.narrow(0, i, at_once_);
-        const auto labels = at::full({at_once_}, label_, at::kLong);
+        const auto labels = at::full({at_once_}, label_, x.options().dtype(at::kLong));
         const auto noise = (*parts_->network)(x, time, labels);
         x.copy_(clipped_ddim_step(x, noise, alpha(time), last ? 1.0 : alpha(times_[done_ + 1])));
       }
@@ -136,9 +146,11 @@ class dit_run final : public pipelines::run {
 
   result<pipelines::output> finish() override {
     return guarded([&]() -> result<pipelines::output> {
+      const compute_scope here(parts_->where);
       pipelines::output out;
+      const auto drawn = x_.cpu();
       for (std::int64_t i = 0; i < x_.size(0); ++i) {
-        const auto picture = (x_.narrow(0, i, 1) / 2 + 0.5).clamp(0, 1).expand({1, 3, -1, -1});
+        const auto picture = (drawn.narrow(0, i, 1) / 2 + 0.5).clamp(0, 1).expand({1, 3, -1, -1});
         const auto pixels = to_pixels(resize_picture(picture, size_));
         auto file = encode_png(pixels);
         if (!file) return fail(file.error());
@@ -195,6 +207,7 @@ class dit_model final : public pipelines::model {
                           ? given->get_int64()
                           : static_cast<std::int64_t>(std::random_device{}());
     return guarded([&]() -> result<std::unique_ptr<pipelines::run>> {
+      const compute_scope here(parts_->where);
       std::vector<at::Generator> generators;
       for (std::int64_t i = 0; i < job->count; ++i)
         generators.push_back(seeded_generator(static_cast<std::uint64_t>(seed + i)));
@@ -204,7 +217,8 @@ class dit_model final : public pipelines::model {
       const auto& c = parts_->network->config();
       auto noise =
           draw_noise({job->count, c.channels, c.picture_side(), c.picture_side()}, generators);
-      return std::make_unique<dit_run>(parts_, std::move(times), std::move(noise), *job, seed,
+      return std::make_unique<dit_run>(parts_, std::move(times),
+                                       upload(noise, torch_device(parts_->where)), *job, seed,
                                        input.lean);
     });
   }
@@ -262,7 +276,7 @@ result<std::shared_ptr<pipelines::model>> load_dit_model(const fs::path& folder,
   return guarded([&]() -> result<std::shared_ptr<pipelines::model>> {
     auto parts = std::make_shared<dit_parts>();
     parts->where = where;
-    auto network = load_dit(folder / "transformer", &parts->bytes);
+    auto network = load_dit(folder / "transformer", torch_device(where), &parts->bytes);
     if (!network) return fail(network.error());
     parts->network = std::move(*network);
     const auto index_file = folder / "model_index.json";

@@ -6,10 +6,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 #include <torch/library.h>
 #include <torch/version.h>
 
+#include "pipelines/engine/dit.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
 #include "tests/engine/small_model.hpp"
 
@@ -53,6 +55,10 @@ at::Tensor deviation_of_shapes(const at::Tensor& x, at::OptionalIntArrayRef dims
   return at::sum(x, dims, keepdim);
 }
 
+at::Tensor relu_of_shapes(const at::Tensor& x) {
+  return at::empty(x.sizes(), x.options());
+}
+
 }  // namespace
 
 #if TORCH_VERSION_MAJOR < 2
@@ -62,6 +68,7 @@ TORCH_LIBRARY_IMPL(aten, Meta, m) {
   m.impl("group_norm", &group_norm_of_shapes);
   m.impl("layer_norm", &layer_norm_of_shapes);
   m.impl("std.correction", &deviation_of_shapes);
+  m.impl("relu", &relu_of_shapes);
 }
 #endif
 
@@ -194,6 +201,35 @@ TEST(residency_of_a_drawing, pictures_and_masks_come_along) {
     const auto stepped = (*begun)->step();
     ASSERT_TRUE(stepped) << stepped.error().message;
   }
+}
+
+class shapes_alone : public parameters {
+ public:
+  at::Tensor take(const std::string& /*name*/, at::IntArrayRef shape) override {
+    return at::empty(shape, at::TensorOptions(at::kMeta).dtype(at::kFloat));
+  }
+  bool has(const std::string& /*name*/) const override { return false; }
+};
+
+TEST(residency_of_a_transformer, nothing_of_a_step_waits_for_the_device) {
+  shapes_alone source;
+  const dit network({.classes = 10,
+                     .channels = 1,
+                     .patch = 2,
+                     .side = 4,
+                     .width = 8,
+                     .inner = 16,
+                     .hidden = 24,
+                     .blocks = 2},
+                    scope(source));
+  const c10::InferenceMode no_gradients;
+  const crossings watch;
+  auto x = at::empty({3, 1, 8, 8}, at::TensorOptions(at::kMeta).dtype(at::kFloat));
+  const auto noise = network(x, 7, at::full({3}, 1, x.options().dtype(at::kLong)));
+  x.copy_(clipped_ddim_step(x, noise, 0.5, 0.7));
+  EXPECT_TRUE(x.is_meta());
+  EXPECT_EQ(noise.sizes(), x.sizes());
+  EXPECT_EQ(watch.seen(), 0);
 }
 
 }  // namespace
