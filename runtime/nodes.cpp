@@ -16,6 +16,7 @@
 #include "actors/ticket_validator.hpp"
 #include "pipelines/engine.hpp"
 #include "runtime/actor_host.hpp"
+#include "runtime/base/bytes.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/chain_link.hpp"
 #include "runtime/http_front.hpp"
@@ -291,6 +292,16 @@ class worker_node : public node {
     auto classifier = pipelines::open_classifier(w.safety);
     if (!classifier) return fail(std::move(classifier.error()));
     o.safety = std::move(*classifier);
+    // It stays in memory from the first picture on, beside all models and jobs.
+    const std::uint64_t own = o.safety->bytes();
+    if (o.device.type == pipelines::device::kind::cpu && o.memory_limit > 0) {
+      if (own >= o.memory_limit) {
+        return fail(ec::bad_config,
+                    fmt::format("worker {}: memory_limit: {} is no more than safety takes, {}",
+                                name_, human_bytes(o.memory_limit), human_bytes(own)));
+      }
+      o.memory_limit -= own;
+    }
     log::info("node", "worker {}: pictures are checked by {}", name_, o.safety->name());
     return {};
   }

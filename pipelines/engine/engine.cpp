@@ -79,10 +79,8 @@ class torch_engine final : public pipelines::engine {
 
   result<pipelines::device_info> open_device(const pipelines::device& where,
                                              std::vector<std::string>& warnings) override {
-    if (where.type == pipelines::device::kind::cuda) {
-      use_threads(where);
-      return open_cuda(where);
-    }
+    use_threads(where);
+    if (where.type == pipelines::device::kind::cuda) return open_cuda(where);
     const auto blas = find_blas();
     if (auto advice = blas_advice(blas); !advice.empty()) warnings.push_back(std::move(advice));
     // Where the process has used up its memory there is nothing to measure with. OpenMP keeps a

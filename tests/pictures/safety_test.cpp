@@ -111,19 +111,32 @@ TEST(safety, a_checker_that_cannot_look_fails_the_job) {
   EXPECT_EQ(unasked.status, 200U) << unasked.text;
 }
 
+/// The example with these lines in every worker.
+std::string with_workers(const std::string& lines) {
+  return std::regex_replace(example(), std::regex("\\n\\[\\[worker\\]\\]"),
+                            "\n[[worker]]\n" + lines);
+}
+
 TEST(safety, a_workers_folder_looks_at_models_that_have_none) {
   const checked_model model;
-  const std::string worker = "[[worker]]";
-  std::string config = example();
-  for (auto at = config.find("\n[[worker]]"); at != std::string::npos;
-       at = config.find("\n[[worker]]", at + 1)) {
-    config.insert(at + 1 + worker.size(),
-                  fmt::format("\nsafety = \"{}\"", model.folder().string()));
-  }
-  test_cluster cluster(config);
+  test_cluster cluster(with_workers(fmt::format("safety = \"{}\"", model.folder().string())));
   const answer red = draw(cluster.client(), "a blue circle on a red background", true);
   ASSERT_EQ(red.status, 200U) << red.text;
   EXPECT_TRUE(red.body.at("images").at(0).at("nsfw").as_bool()) << red.text;
+}
+
+TEST(safety, a_workers_checker_counts_in_its_memory) {
+  const checked_model model;
+  const auto config = with_workers(
+      fmt::format("safety = \"{}\"\nmemory_limit = \"1 KiB\"", model.folder().string()));
+  try {
+    const test_cluster cluster(config);
+    ADD_FAILURE() << "a cluster with less memory than its checker takes";
+  } catch (const std::runtime_error& refused) {
+    EXPECT_NE(std::string(refused.what()).find("memory_limit: 1.0 KiB is no more than safety"),
+              std::string::npos)
+        << refused.what();
+  }
 }
 
 TEST(safety, a_library_without_a_classifier_is_refused_by_name) {
