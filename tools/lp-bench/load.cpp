@@ -17,6 +17,7 @@
 
 #include "pipelines/engine/safetensors.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
+#include "pipelines/weights/part_weights.hpp"
 #include "runtime/base/bytes.hpp"
 #include "runtime/base/clock.hpp"
 #include "tools/lp-bench/random_model.hpp"
@@ -30,12 +31,15 @@ namespace {
 constexpr double mapped_bar = 0.8;
 constexpr double bar = 0.5;
 
-std::vector<std::filesystem::path> weight_files(const std::string& folder) {
+// The weights that are loaded of a folder's parts, as far as they are safetensors.
+std::vector<std::filesystem::path> files_of(const std::string& folder) {
   std::vector<std::filesystem::path> out;
   std::error_code bad;
-  for (std::filesystem::recursive_directory_iterator it(folder, bad), end; !bad && it != end;
+  for (std::filesystem::directory_iterator it(folder, bad), end; !bad && it != end;
        it.increment(bad)) {
-    if (it->path().extension() == ".safetensors") out.push_back(it->path());
+    for (auto& file : pipelines::weight_files(it->path())) {
+      if (file.extension() == ".safetensors") out.push_back(std::move(file));
+    }
   }
   return out;
 }
@@ -128,7 +132,7 @@ int bench_load(const load_options& o) {
       return EXIT_FAILURE;
     }
   }
-  const auto files = weight_files(o.model);
+  const auto files = files_of(o.model);
   if (files.empty()) {
     fmt::print(stderr, "lp-bench: no .safetensors file below {}\n", o.model);
     return EXIT_FAILURE;
