@@ -45,8 +45,12 @@ struct reader {
 /// Where the list of entries begins and how many they are.
 bool find_directory(reader& in, std::uint64_t& begin, std::uint64_t& count) {
   constexpr std::string_view end_mark("PK\x05\x06", 4);
-  const auto end = in.bytes.rfind(end_mark);
-  if (end == in.bytes.npos) return false;
+  // Behind it lies a comment of at most 65535 bytes; other files are not read through for it.
+  constexpr std::size_t furthest = 22 + 65535;
+  const auto first = in.bytes.size() - std::min(in.bytes.size(), furthest);
+  const auto found = in.bytes.substr(first).rfind(end_mark);
+  if (found == in.bytes.npos) return false;
+  const auto end = first + found;
   count = in.at(end + 10, 2);
   begin = in.at(end + 16, 4);
   if (begin != 0xffffffff && count != 0xffff) return in.good;

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 
 #include "pipelines/weights/pickle_archive.hpp"
+#include "tests/support/torch_archive.hpp"
 
 namespace lp::pipelines {
 namespace {
@@ -94,6 +95,16 @@ TEST(pickle, survives_damage_of_every_kind) {
                             "ah\x00U\x01"
                             "bh\x00u."s),
             "");
+}
+
+TEST(pickle, the_list_of_entries_is_looked_for_at_the_end_alone) {
+  const auto path = fs::path(::testing::TempDir()) / "lp_long.pth";
+  test::write_torch_archive(path, {{"w", "FloatStorage", {1}, std::string(4, '\0')}});
+  std::ofstream(path, std::ios::binary | std::ios::app) << std::string(65535, '\0');
+  ASSERT_TRUE(open_pickle_archive(path, false));
+  std::ofstream(path, std::ios::binary | std::ios::app) << '\0';
+  EXPECT_FALSE(open_pickle_archive(path, false));
+  fs::remove(path);
 }
 
 TEST(pickle, refuses_damaged_archives) {
