@@ -21,6 +21,7 @@
 #include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
+#include "pipelines/weights/part_weights.hpp"
 #include "runtime/base/clock.hpp"
 
 namespace lp::engine {
@@ -265,10 +266,13 @@ class variant_shelf {
   std::vector<variant> kept_;
 };
 
-/// A folder without the part that its index names runs all the same, unchecked.
-bool names_safety_checker(const fs::path& folder) {
+/// A folder without the part that its index names, or without the part's weights, runs all the
+/// same, unchecked.
+bool has_safety_checker(const fs::path& folder) {
   std::error_code ignored;
-  if (!fs::exists(folder / "safety_checker" / "config.json", ignored)) return false;
+  const auto checker = folder / "safety_checker";
+  if (!fs::exists(checker / "config.json", ignored) || !pipelines::find_weights(checker))
+    return false;
   const auto index = read_json_file(folder / "model_index.json");
   const auto* part = index ? index->if_contains("safety_checker") : nullptr;
   const auto* named = part != nullptr ? part->if_array() : nullptr;
@@ -296,9 +300,9 @@ class image_model final : public pipelines::model {
   }
   std::shared_ptr<pipelines::safety_classifier> safety() const override { return safety_; }
 
-  /// Opens the safety checker that model_index.json names, if any.
+  /// Opens the safety checker that model_index.json names, if it is there.
   result<void> open_safety(const fs::path& folder) {
-    if (!names_safety_checker(folder)) return {};
+    if (!has_safety_checker(folder)) return {};
     auto opened = open_safety_checker(folder / "safety_checker", where_.low_memory);
     if (!opened) return fail(opened.error());
     safety_ = std::move(*opened);

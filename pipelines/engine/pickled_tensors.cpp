@@ -10,6 +10,7 @@
 
 #include <ATen/ops/from_blob.h>
 
+#include "pipelines/engine/mapped_view.hpp"
 #include "pipelines/weights/pickle_archive.hpp"
 
 namespace lp::engine {
@@ -39,8 +40,8 @@ at::Tensor view(const std::shared_ptr<pipelines::mapped_file>& file,
   auto* const first = file->data() + t.begin + static_cast<std::uint64_t>(t.offset) * t.width;
   const at::TensorOptions options(type_of(t.dtype));
   if (reinterpret_cast<std::uintptr_t>(first) % t.width == 0) {
-    return at::from_blob(
-        first, t.shape, t.stride, [file](void*) {}, options);
+    return mapped_view(first, static_cast<std::size_t>(t.reach) * t.width, t.shape, t.stride,
+                       type_of(t.dtype), file);
   }
   std::string aligned(first, static_cast<std::size_t>(t.reach) * t.width);
   return at::from_blob(

@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include <ATen/ATen.h>
+#include <c10/util/strides.h>
 #include <fmt/core.h>
 
+#include "pipelines/engine/mapped_view.hpp"
 #include "pipelines/engine/safetensors_header.hpp"
 
 namespace lp::engine {
@@ -161,9 +163,8 @@ result<at::Tensor> safetensors_file::load(const std::string& name) const {
   char* const at = mapping_->data + data_start_ + info.begin;
   at::Tensor stored;
   if (reinterpret_cast<std::uintptr_t>(at) % type.size == 0 && info.begin < info.end) {
-    // The deleter's copy of the pointer keeps the pages.
-    stored = at::from_blob(
-        at, info.shape, [keep = mapping_](void*) {}, type.stored);
+    const auto strides = c10::contiguous_strides(info.shape);
+    stored = mapped_view(at, info.end - info.begin, info.shape, strides, type.stored, mapping_);
   } else {
     stored = at::empty(info.shape, type.stored);
     if (info.begin < info.end) std::memcpy(stored.data_ptr(), at, info.end - info.begin);

@@ -41,9 +41,9 @@ class safetensors_file {
 
   /// The tensor, on the CPU, in the file's dtype. It lies in the mapping and keeps it alive; it is
   /// a copy only where the file does not align it. Writing to it changes this process's private
-  /// copy of the page, never the file. Types this libtorch lacks come widened: 8-bit floats as
-  /// float32, U16 as int32, U32 and U64 as int64 (ec::bad_file beyond its range). An unknown name
-  /// is ec::bad_file.
+  /// copy of the page, never the file, and ends with the tensor. Types this libtorch lacks come
+  /// widened: 8-bit floats as float32, U16 as int32, U32 and U64 as int64 (ec::bad_file beyond its
+  /// range). An unknown name is ec::bad_file.
   result<at::Tensor> load(const std::string& name) const;
 
   /// Asks the kernel to start reading the whole file, so that a cold load runs at the disk's

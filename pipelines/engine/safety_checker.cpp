@@ -13,6 +13,7 @@
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::engine {
 
@@ -148,6 +149,8 @@ result<std::shared_ptr<pipelines::safety_classifier>> open_safety_checker(const 
                                           (folder / "config.json").string(), config->image_size,
                                           pixels->crop_width, pixels->crop_height));
   }
+  if (!pipelines::find_weights(folder))
+    return fail(ec::bad_file, fmt::format("{}: no weights", folder.string()));
   return std::make_shared<folder_checker>(folder, *config, *pixels, low_memory);
 }
 

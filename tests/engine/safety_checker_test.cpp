@@ -212,7 +212,7 @@ TEST(safety_checker, names_the_file_and_what_is_wrong_with_it) {
       HasSubstr("special_care_embeds"));
   const auto bare = colour_folder("bare");
   fs::remove(bare / "model.safetensors");
-  EXPECT_THAT(error_with(bare), HasSubstr("bare"));
+  EXPECT_THAT(error_with(bare), HasSubstr("bare/safety_checker: no weights"));
   const auto cut = colour_folder("cut");
   fs::resize_file(cut / "model.safetensors", 3000);
   EXPECT_THAT(error_with(cut), HasSubstr("model.safetensors"));

@@ -102,7 +102,7 @@ TEST(safety, nsfw_is_what_the_models_own_checker_says) {
 
 TEST(safety, a_checker_that_cannot_look_fails_the_job) {
   const checked_model model;
-  std::filesystem::remove(model.folder() / "safety_checker/model.safetensors");
+  std::filesystem::resize_file(model.folder() / "safety_checker/model.safetensors", 3000);
   test_cluster cluster(model.config());
   const answer asked = draw(cluster.client(), "a red circle on a blue background", true);
   EXPECT_GE(asked.status, 500U) << asked.text;
@@ -123,6 +123,15 @@ TEST(safety, a_workers_folder_looks_at_models_that_have_none) {
   const answer red = draw(cluster.client(), "a blue circle on a red background", true);
   ASSERT_EQ(red.status, 200U) << red.text;
   EXPECT_TRUE(red.body.at("images").at(0).at("nsfw").as_bool()) << red.text;
+}
+
+TEST(safety, a_model_runs_without_its_checkers_weights) {
+  const checked_model model;
+  std::filesystem::remove(model.folder() / "safety_checker/model.safetensors");
+  test_cluster cluster(model.config());
+  const answer a = draw(cluster.client(), "a blue circle on a red background", true);
+  ASSERT_EQ(a.status, 200U) << a.text;
+  EXPECT_TRUE(a.body.at("job").at("safety_checked_by").is_null()) << a.text;
 }
 
 TEST(safety, a_workers_checker_counts_in_its_memory) {
