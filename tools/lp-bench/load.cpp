@@ -31,12 +31,14 @@ namespace {
 constexpr double mapped_bar = 0.8;
 constexpr double bar = 0.5;
 
-// The weights that are loaded of a folder's parts, as far as they are safetensors.
+// The weights that are loaded of a folder's parts, as far as they are safetensors. The safety
+// checker loads with the first picture.
 std::vector<std::filesystem::path> files_of(const std::string& folder) {
   std::vector<std::filesystem::path> out;
   std::error_code bad;
   for (std::filesystem::directory_iterator it(folder, bad), end; !bad && it != end;
        it.increment(bad)) {
+    if (it->path().filename() == "safety_checker") continue;
     for (auto& file : pipelines::weight_files(it->path())) {
       if (file.extension() == ".safetensors") out.push_back(std::move(file));
     }

@@ -8,6 +8,7 @@
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/random_parameters.hpp"
 #include "pipelines/engine/safetensors.hpp"
+#include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "pipelines/engine/unet_config.hpp"
 
@@ -42,8 +43,11 @@ result<void> write_random_weights(const fs::path& model, bool bf16) {
   ok = write_part<engine::autoencoder_kl>(model / "vae", "diffusion_pytorch_model.safetensors",
                                           bf16, engine::parse_autoencoder_kl_config);
   if (!ok) return ok;
-  return write_part<engine::clip_text>(model / "text_encoder", "model.safetensors", bf16,
-                                       engine::parse_clip_text_config);
+  ok = write_part<engine::clip_text>(model / "text_encoder", "model.safetensors", bf16,
+                                     engine::parse_clip_text_config);
+  if (!ok) return ok;
+  return write_part<engine::safety_checker>(model / "safety_checker", "model.safetensors", bf16,
+                                            engine::parse_clip_vision_config);
 }
 
 }  // namespace lp::bench
