@@ -32,6 +32,15 @@ void check_blocks(config_reader& in, std::string_view key, std::size_t count,
 
 constexpr nn::conv2d_options pointwise{.kernel = 1, .padding = 0};
 
+/// Latents and pixels go through as they are: on the CPU the first and the last convolutions, which
+/// are small, compute in fp32 whatever the others do.
+nn::conv2d precise(nn::conv2d conv) {
+  if (!conv.weight.is_cpu() || conv.weight.scalar_type() != at::kBFloat16) return conv;
+  conv.weight = conv.weight.to(at::kFloat);
+  conv.bias = conv.bias.to(at::kFloat);
+  return conv;
+}
+
 }  // namespace
 
 result<autoencoder_kl_config> parse_autoencoder_kl_config(const boost::json::object& config) {
@@ -106,10 +115,11 @@ at::Tensor autoencoder_kl::middle::operator()(const at::Tensor& x) const {
 }
 
 autoencoder_kl::encoder::encoder(const autoencoder_kl_config& c, const scope& at)
-    : conv_in(at / "conv_in", c.in_channels, c.block_out_channels.front()),
+    : conv_in(precise(nn::conv2d(at / "conv_in", c.in_channels, c.block_out_channels.front()))),
       mid(c, at / "mid_block"),
       norm_out(at / "conv_norm_out", c.norm_num_groups, c.block_out_channels.back(), eps),
-      conv_out(at / "conv_out", c.block_out_channels.back(), 2 * c.latent_channels) {
+      conv_out(precise(
+          nn::conv2d(at / "conv_out", c.block_out_channels.back(), 2 * c.latent_channels))) {
   auto in = c.block_out_channels.front();
   for (std::size_t i = 0; i < c.block_out_channels.size(); ++i) {
     const auto blocks = at / "down_blocks" / i;
@@ -134,10 +144,10 @@ at::Tensor autoencoder_kl::encoder::operator()(const at::Tensor& picture) const 
 }
 
 autoencoder_kl::decoder::decoder(const autoencoder_kl_config& c, const scope& at)
-    : conv_in(at / "conv_in", c.latent_channels, c.block_out_channels.back()),
+    : conv_in(precise(nn::conv2d(at / "conv_in", c.latent_channels, c.block_out_channels.back()))),
       mid(c, at / "mid_block"),
       norm_out(at / "conv_norm_out", c.norm_num_groups, c.block_out_channels.front(), eps),
-      conv_out(at / "conv_out", c.block_out_channels.front(), c.out_channels) {
+      conv_out(precise(nn::conv2d(at / "conv_out", c.block_out_channels.front(), c.out_channels))) {
   const auto n = c.block_out_channels.size();
   auto in = c.block_out_channels.back();
   for (std::size_t i = 0; i < n; ++i) {
@@ -165,19 +175,23 @@ autoencoder_kl::autoencoder_kl(const autoencoder_kl_config& config, const scope&
     : config_(config), encoder_(config, at / "encoder"), decoder_(config, at / "decoder") {
   const auto latent = config.latent_channels;
   if (config.use_quant_conv)
-    quant_conv_.emplace(at / "quant_conv", 2 * latent, 2 * latent, pointwise);
+    quant_conv_ = precise(nn::conv2d(at / "quant_conv", 2 * latent, 2 * latent, pointwise));
   if (config.use_post_quant_conv)
-    post_quant_conv_.emplace(at / "post_quant_conv", latent, latent, pointwise);
+    post_quant_conv_ = precise(nn::conv2d(at / "post_quant_conv", latent, latent, pointwise));
+}
+
+at::ScalarType autoencoder_kl::plane_type() const {
+  return decoder_.conv_in.weight.is_cpu() ? at::kFloat : dtype();
 }
 
 at::Tensor autoencoder_kl::encode(const at::Tensor& picture) const {
-  auto moments = encoder_(picture.to(dtype()));
+  auto moments = encoder_(picture.to(plane_type()));
   if (quant_conv_) moments = (*quant_conv_)(moments);
   return moments.to(picture.scalar_type());
 }
 
 at::Tensor autoencoder_kl::decode(const at::Tensor& latents) const {
-  auto z = latents.to(dtype());
+  auto z = latents.to(plane_type());
   if (post_quant_conv_) z = (*post_quant_conv_)(z);
   return decoder_(z).to(latents.scalar_type());
 }

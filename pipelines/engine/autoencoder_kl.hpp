@@ -81,7 +81,8 @@ class autoencoder_kl {
   at::Tensor decode_tiled(const at::Tensor& latents, const tiling& tiles) const;
 
   const autoencoder_kl_config& config() const { return config_; }
-  at::ScalarType dtype() const { return decoder_.conv_in.weight.scalar_type(); }
+  /// That convolutions compute in.
+  at::ScalarType dtype() const { return decoder_.mid.resnet0.conv1.weight.scalar_type(); }
 
  private:
   struct level {
@@ -116,6 +117,10 @@ class autoencoder_kl {
     nn::group_norm norm_out;
     nn::conv2d conv_out;
   };
+
+  /// What lies between layers. On the CPU it is fp32 even where convolutions compute in bf16: a
+  /// picture's flat areas would show the rounding of sums.
+  at::ScalarType plane_type() const;
 
   autoencoder_kl_config config_;
   encoder encoder_;

@@ -22,8 +22,9 @@ struct stripe {
 };
 
 bool can_be_cut(const at::Tensor& x, const nn::conv2d& conv) {
+  const auto type = conv.weight.scalar_type();
   return nn::may_overwrite() && x.is_cpu() && x.dim() == 4 && x.size(0) == 1 &&
-         x.scalar_type() == at::kFloat && conv.weight.scalar_type() == at::kFloat &&
+         x.scalar_type() == at::kFloat && (type == at::kFloat || type == at::kBFloat16) &&
          !conv.weight.is_mkldnn() && conv.adapters.empty();
 }
 
@@ -72,12 +73,14 @@ at::Tensor input_rows(const at::Tensor& x, std::int64_t begin, std::int64_t end,
 
 /// Of rows that bring their own padding above and below.
 at::Tensor run(const nn::conv2d& conv, const at::Tensor& rows) {
-  return at::conv2d(rows, conv.weight, conv.bias, at::IntArrayRef{conv.stride, conv.stride},
-                    at::IntArrayRef{0, conv.padding});
+  const auto type = conv.weight.scalar_type();
+  return at::conv2d(rows.to(type), conv.weight, conv.bias,
+                    at::IntArrayRef{conv.stride, conv.stride}, at::IntArrayRef{0, conv.padding})
+      .to(rows.scalar_type());
 }
 
 at::Tensor plane(const nn::conv2d& conv, std::int64_t height, std::int64_t width) {
-  return at::empty({1, conv.weight.size(0), height, width}, conv.weight.options());
+  return at::empty({1, conv.weight.size(0), height, width}, at::TensorOptions(at::kFloat));
 }
 
 void put(const at::Tensor& plane, const stripe& s, const at::Tensor& rows) {

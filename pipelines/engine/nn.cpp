@@ -154,7 +154,8 @@ void conv2d::pack() {
                                             {stride, stride}, {1, 1}, 1);
 }
 
-at::Tensor conv2d::operator()(const at::Tensor& x) const {
+at::Tensor conv2d::operator()(const at::Tensor& given) const {
+  const auto x = as(given, weight.scalar_type());
   auto y = weight.is_mkldnn() ? at::mkldnn_convolution(x, weight, bias, {padding, padding},
                                                        {stride, stride}, {1, 1}, 1)
                               : at::conv2d(x, weight, bias, stride, padding);
@@ -169,7 +170,7 @@ at::Tensor conv2d::operator()(const at::Tensor& x) const {
       y.narrow(0, i, 1).add_(at::conv2d(low, a.up), a.scale);
     }
   }
-  return y;
+  return as(y, given.scalar_type());
 }
 
 group_norm::group_norm(const scope& at, std::int64_t group_count, std::int64_t channels,

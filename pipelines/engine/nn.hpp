@@ -68,7 +68,8 @@ struct conv2d_options {
   bool with_bias = true;
 };
 
-/// x [N, in, H, W] -> [N, out, H', W']; weight [out, in, kernel, kernel].
+/// x [N, in, H, W] -> [N, out, H', W'] of x's type; weight [out, in, kernel, kernel], in whose type
+/// it is computed.
 struct conv2d {
   conv2d(const scope& at, std::int64_t in, std::int64_t out, conv2d_options options = {});
   at::Tensor operator()(const at::Tensor& x) const;

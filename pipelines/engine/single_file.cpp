@@ -61,7 +61,8 @@ class single_file_loader {
         return ok;
     const network_loader loader(*p_, options_);
     if (auto ok = loader.add_unet(share("unet", &named::unet), *config, lean); !ok) return ok;
-    return loader.add(p_->vae, share("vae", &named::vae), *vae, at::kFloat);
+    const auto pictures = options_.device.is_cpu() ? lean : at::kFloat;
+    return loader.add(p_->vae, share("vae", &named::vae), *vae, pictures);
   }
 
   result<void> add_text(const char* name, stored_tensors renamed_checkpoint::*tensors,

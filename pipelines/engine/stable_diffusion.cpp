@@ -177,9 +177,10 @@ class pipeline_loader {
 
   /// In the order of use, so that a cold disk is read in that order.
   result<void> load_networks(bool xl) {
-    // Small text encoders and the autoencoder stay fp32: they are small beside the UNet, and bf16
-    // shows in a picture's flat areas.
+    // Small text encoders stay fp32, and on GPUs the autoencoder, where bf16 shows in a picture's
+    // flat areas.
     const auto lean = scalar_type(parts_->precision);
+    const auto pictures = options_.device.is_cpu() ? lean : at::kFloat;
     for (const auto* name : {"text_encoder", "text_encoder_2"}) {
       if (parts_->texts.size() == 1 && !xl) break;
       const bool large = bytes_of_weights(folder_ / name) > 2 * large_weights;
@@ -195,7 +196,7 @@ class pipeline_loader {
         !ok)
       return ok;
     if (tiny_vae_) return load_one(parts_->tiny, "vae", parse_autoencoder_tiny_config, at::kFloat);
-    if (auto ok = load_one(parts_->vae, "vae", parse_autoencoder_kl_config, at::kFloat); !ok)
+    if (auto ok = load_one(parts_->vae, "vae", parse_autoencoder_kl_config, pictures); !ok)
       return ok;
     std::error_code ignored;
     if (!fs::exists(folder_ / "vae_tiny" / "config.json", ignored)) return {};
