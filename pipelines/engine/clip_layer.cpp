@@ -4,8 +4,20 @@
 #include <utility>
 
 #include "pipelines/engine/attention.hpp"
+#include "pipelines/engine/config_reader.hpp"
 
 namespace lp::engine {
+
+nn::activation read_hidden_act(config_reader& in) {
+  const auto act = nn::parse_activation(in.text("hidden_act", "quick_gelu"));
+  if (act) return *act;
+  in.reject("hidden_act", "quick_gelu, gelu, silu or relu");
+  return nn::activation::quick_gelu;
+}
+
+void check_heads(config_reader& in, std::int64_t hidden_size, std::int64_t heads) {
+  if (hidden_size % heads != 0) in.reject("num_attention_heads", "a divisor of hidden_size");
+}
 
 clip_layer::clip_layer(const clip_layer_config& c, const scope& at)
     : norm1(at / "layer_norm1", c.hidden_size, c.layer_norm_eps),

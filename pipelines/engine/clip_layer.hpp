@@ -19,6 +19,12 @@ struct clip_layer_config {
   bool causal = false;  ///< text: no token sees those behind it
 };
 
+class config_reader;
+
+/// What the settings of both encoders have to say of their layers.
+nn::activation read_hidden_act(config_reader& in);
+void check_heads(config_reader& in, std::int64_t hidden_size, std::int64_t heads);
+
 /// Attention, then a perceptron, each behind a norm and round a skip.
 struct clip_layer {
   clip_layer(const clip_layer_config& config, const scope& at);

@@ -35,13 +35,8 @@ result<clip_text_config> parse_clip_text_config(const boost::json::object& confi
   const auto architectures = in.texts("architectures");
   c.with_projection =
       std::ranges::find(architectures, "CLIPTextModelWithProjection") != architectures.end();
-  const auto act = nn::parse_activation(in.text("hidden_act", "quick_gelu"));
-  if (act)
-    c.hidden_act = *act;
-  else
-    in.reject("hidden_act", "quick_gelu, gelu, silu or relu");
-  if (c.hidden_size % c.num_attention_heads != 0)
-    in.reject("num_attention_heads", "a divisor of hidden_size");
+  c.hidden_act = read_hidden_act(in);
+  check_heads(in, c.hidden_size, c.num_attention_heads);
   if (c.with_projection && c.projection_dim == 0) in.reject("projection_dim", "at least 1");
   if (auto ok = in.check(); !ok) return fail(ok.error());
   return c;

@@ -58,13 +58,8 @@ result<clip_vision_config> parse_clip_vision_config(const json::object& config) 
   c.patch_size = in.integer("patch_size", c.patch_size, 1, 1 << 12);
   c.projection_dim = in.integer("projection_dim", c.projection_dim, 1, 1 << 16);
   c.layer_norm_eps = in.number("layer_norm_eps", c.layer_norm_eps);
-  const auto act = nn::parse_activation(in.text("hidden_act", "quick_gelu"));
-  if (act)
-    c.hidden_act = *act;
-  else
-    in.reject("hidden_act", "quick_gelu, gelu, silu or relu");
-  if (c.hidden_size % c.num_attention_heads != 0)
-    in.reject("num_attention_heads", "a divisor of hidden_size");
+  c.hidden_act = read_hidden_act(in);
+  check_heads(in, c.hidden_size, c.num_attention_heads);
   if (c.patch_size > c.image_size) in.reject("patch_size", "at most image_size");
   if (auto ok = in.check(); !ok) return fail(ok.error());
   return c;
