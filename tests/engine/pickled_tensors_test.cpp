@@ -42,6 +42,15 @@ TEST(pickled_tensors, read_what_pytorch_itself_archives) {
   expect_same(*read, tensors);
 }
 
+TEST(pickled_tensors, truths_are_any_byte_but_zero) {
+  test::write_torch_archive(scratch, {{"b", "BoolStorage", {4}, std::string("\0\1\2\xff", 4)},
+                                      {"n", "ByteStorage", {2}, std::string("\0\2", 2)}});
+  const auto read = open_pickle(scratch, false);
+  ASSERT_TRUE(read) << read.error().message;
+  expect_same(*read, {{"b", at::tensor({0, 1, 1, 1}).to(at::kBool)},
+                      {"n", at::tensor({0, 2}).to(at::kByte)}});
+}
+
 TEST(pickled_tensors, may_lie_at_any_byte) {
   const std::vector<std::pair<std::string, at::Tensor>> tensors = {
       {"a", at::randn({7})}, {"bb", at::randn({2, 3})}, {"ccc", at::randn({1, 1})}};
