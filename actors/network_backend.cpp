@@ -3,16 +3,20 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
+#include <fmt/core.h>
 #include <boost/endian/conversion.hpp>
 #include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/binary_deserializer.hpp>
 #include <caf/io/basp_broker.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include "actors/frame_rules.hpp"
 #include "actors/network_servants.hpp"
 #include "actors/protocol.hpp"
 
@@ -23,6 +27,10 @@ namespace {
 // Rounds of actors sending to each other before the sockets are looked at again.
 constexpr int rounds = 16;
 constexpr std::size_t messages_at_a_stretch = 300;
+// Of frames that have not arrived whole, all connections together; no frame is longer.
+constexpr std::size_t most_unfinished = (512ULL << 20U) + 4096;
+// Heartbeats come every second.
+constexpr std::chrono::seconds longest_silence{3};
 // Above this a body takes CAF's own way.
 constexpr std::size_t longest_body = 1 << 24;
 
@@ -33,17 +41,13 @@ constexpr std::size_t data_at = 8;
 constexpr std::size_t source_at = 16;
 constexpr std::size_t destination_at = 24;
 
-// CAF's deserializer takes longer for it than for all the rest of a short message.
-caf::io::basp::header read_head(std::string_view bytes) {
-  const auto* const at = reinterpret_cast<const unsigned char*>(bytes.data());
-  caf::io::basp::header h{};
-  h.operation = static_cast<caf::io::basp::message_type>(at[0]);
-  h.flags = at[3];
-  h.payload_len = boost::endian::load_big_u32(at + length_at);
-  h.operation_data = boost::endian::load_big_u64(at + data_at);
-  h.source_actor = boost::endian::load_big_u64(at + source_at);
-  h.dest_actor = boost::endian::load_big_u64(at + destination_at);
-  return h;
+caf::io::basp::header to_caf(const frame_head& h) {
+  return {static_cast<caf::io::basp::message_type>(h.operation),
+          h.flags,
+          h.payload,
+          h.data,
+          h.source,
+          h.destination};
 }
 
 void write_head(std::vector<char>& out, const caf::io::basp::header& h) {
@@ -63,6 +67,11 @@ net::stream_options options_of(const caf::actor_system_config& c) {
   if (!tls) throw std::runtime_error(tls.error().message);
   o.tls = std::move(*tls);
   return o;
+}
+
+void end_connection(caf::io::basp_broker& broker, caf::io::connection_handle which) {
+  broker.connection_cleanup(which, caf::sec::none);
+  broker.close(which);
 }
 
 }  // namespace
@@ -175,59 +184,98 @@ bool network_backend::write_body(const caf::strong_actor_ptr& from, const caf::s
   return true;
 }
 
-// Of a known form: what CAF's instance does with it, in short. The order of messages holds because
-// CAF's own way has no threads either (middleman.workers is 0).
-bool network_backend::deliver(caf::io::connection_handle from, const caf::io::basp::header& head,
-                              std::string_view payload) {
-  if (head.flags != 0 || head.operation_data != caf::make_message_id().integer_value()) {
-    return false;
-  }
+const frame_rules& network_backend::rules() {
+  if (rules_.messages.empty()) rules_ = rules_of(system());
+  return rules_;
+}
+
+bool network_backend::hold(std::size_t bytes) {
+  if (unfinished_ + bytes > most_unfinished) return false;
+  unfinished_ += bytes;
+  return true;
+}
+
+// What CAF's instance does with a message, in short. The order of messages holds because CAF's own
+// way has no threads either (middleman.workers is 0).
+bool network_backend::take_known(caf::io::connection_handle from, const frame_head& head,
+                                 std::string_view body) {
+  if (head.flags != 0 || head.data != caf::make_message_id().integer_value()) return false;
   for (const message_form& form : forms_) {
-    const auto body = form.body_of(payload);
-    if (!body) continue;
+    const auto bytes = form.body_of(body);
+    if (!bytes) continue;
     caf::io::basp_broker& broker = basp();
-    const auto to = system().registry().get(head.dest_actor);
-    if (!to) return true;
-    caf::node_id peer = broker.instance.tbl().lookup_direct(from);
-    broker.set_last_hop(&peer);
-    auto sender = broker.instance.proxies().get_or_put(peer, head.source_actor);
+    const auto peer = broker.ctx.find(from);
+    if (peer == broker.ctx.end()) return true;
+    peer->second.last_seen = broker.clock().now();  // what heartbeats look at
+    caf::node_id node = broker.instance.tbl().lookup_direct(from);
+    broker.set_last_hop(&node);
+    auto sender = broker.instance.proxies().get_or_put(node, head.source);
     broker.set_last_hop(nullptr);
-    auto element = form.make(std::move(sender), *body);
-    if (element) to->enqueue(std::move(element), this);
+    auto element = form.make(std::move(sender), *bytes);
+    if (!element) return false;
+    if (const auto to = system().registry().get(head.destination)) {
+      to->enqueue(std::move(element), this);
+    }
     return true;
   }
   return false;
 }
 
 // What CAF's broker does with a head and, called again, with its body, for both at once.
-std::size_t network_backend::take_message(caf::io::connection_handle from, std::string_view bytes) {
-  namespace protocol = caf::io::basp;
-  if (bytes.size() < protocol::header_size) return 0;
+void network_backend::take_message(caf::io::connection_handle from, const frame_head& head,
+                                   std::string_view body) {
   caf::io::basp_broker& broker = basp();
   const auto peer = broker.ctx.find(from);
-  if (peer == broker.ctx.end() || peer->second.cstate != protocol::await_header) return 0;
-  protocol::header head = read_head(bytes);
-  if (!valid(head)) return 0;
-  const std::size_t length = protocol::header_size + head.payload_len;
-  if (head.operation != protocol::message_type::direct_message || head.payload_len == 0 ||
-      bytes.size() < length) {
-    return 0;
-  }
+  if (peer == broker.ctx.end()) return;
   broker.context(this);
   broker.this_context = &peer->second;
-  broker.this_context->last_seen = broker.clock().now();  // what heartbeats look at
-  const std::string_view payload = bytes.substr(protocol::header_size, head.payload_len);
-  if (deliver(from, head, payload)) return length;
+  broker.this_context->last_seen = broker.clock().now();
   frame_.handle = from;
-  frame_.buf.assign(payload.begin(), payload.end());
+  frame_.buf.assign(body.begin(), body.end());
+  caf::io::basp::header h = to_caf(head);
   proxy_registry_ptr(broker.proxy_registry_ptr());
-  const auto next = broker.instance.handle(this, frame_, head, true);
+  const auto next = broker.instance.handle(this, frame_, h, true);
   proxy_registry_ptr(nullptr);
   if (requires_shutdown(next)) {
     broker.connection_cleanup(from, to_sec(next));
     broker.close(from);
   }
-  return length;
+}
+
+bool network_backend::may_be(caf::io::connection_handle who, const std::string& node) {
+  caf::node_id id;
+  caf::binary_deserializer source(system(), node.data(), node.size());
+  if (source(id)) return false;
+  caf::io::basp_broker& broker = basp();
+  const auto other = broker.instance.tbl().lookup_direct(id);
+  if (!other || *other == who) return true;
+  const auto context = broker.ctx.find(*other);
+  const bool silent = context == broker.ctx.end() ||
+                      context->second.last_seen + longest_silence < broker.clock().now();
+  if (!silent) return false;
+  broker.context(this);
+  end_connection(broker, *other);
+  return true;
+}
+
+void network_backend::disconnect(const caf::node_id& node) {
+  post([this, node] {
+    caf::io::basp_broker& broker = basp();
+    if (broker.getf(caf::abstract_actor::is_terminated_flag)) return;
+    broker.context(this);
+    if (const auto way = broker.instance.tbl().lookup_direct(node)) end_connection(broker, *way);
+  });
+}
+
+void network_backend::note_failure(const std::string& address, const std::string& why) {
+  const std::lock_guard lock(failures_mutex_);
+  failures_[address] = why;
+}
+
+std::string network_backend::failure(const std::string& address) {
+  const std::lock_guard lock(failures_mutex_);
+  const auto found = failures_.find(address);
+  return found == failures_.end() ? std::string() : found->second;
 }
 
 bool send_body_to_node(caf::io::abstract_broker& from, const caf::strong_actor_ptr& to,
@@ -274,8 +322,8 @@ caf::io::network::multiplexer::supervisor_ptr network_backend::make_supervisor()
 
 caf::expected<caf::io::scribe_ptr> network_backend::new_tcp_scribe(const std::string& host,
                                                                    std::uint16_t port) {
-  const auto scribe =
-      caf::make_counted<network_scribe>(*this, net::make_stream(loop_, host, port, options_));
+  const auto scribe = caf::make_counted<network_scribe>(
+      *this, net::make_stream(loop_, host, port, options_), fmt::format("{}:{}", host, port));
   scribe->start();
   return caf::io::scribe_ptr{scribe};
 }
@@ -320,8 +368,24 @@ caf::expected<caf::io::datagram_servant_ptr> network_backend::new_local_udp_endp
   return caf::sec::feature_disabled;
 }
 
+namespace {
+
+network_backend& backend_of(caf::actor_system& system) {
+  return static_cast<network_backend&>(system.middleman().backend());
+}
+
+}  // namespace
+
+void disconnect(caf::actor_system& system, const caf::node_id& node) {
+  backend_of(system).disconnect(node);
+}
+
+std::string connect_failure(caf::actor_system& system, const std::string& address) {
+  return backend_of(system).failure(address);
+}
+
 net::event_loop& network_loop(caf::actor_system& system) {
-  return static_cast<network_backend&>(system.middleman().backend()).loop();
+  return backend_of(system).loop();
 }
 
 }  // namespace lp::actors

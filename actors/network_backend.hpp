@@ -3,7 +3,9 @@
 // here is needed.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -14,6 +16,7 @@
 #include <caf/io/network/multiplexer.hpp>
 #include <caf/io/system_messages.hpp>
 
+#include "actors/frame_check.hpp"
 #include "actors/message_form.hpp"
 #include "net/byte_stream.hpp"
 #include "net/event_loop.hpp"
@@ -46,9 +49,29 @@ class network_backend final : public caf::io::network::multiplexer {
   bool write_body(const caf::strong_actor_ptr& from, const caf::strong_actor_ptr& to,
                   caf::atom_value what, const google::protobuf::Message& value);
 
-  /// The way back: hands on the message that begins `bytes` and says how long it was. 0: there is
-  /// none that is whole and of the plain kind, and CAF's broker is to take the bytes.
-  std::size_t take_message(caf::io::connection_handle from, std::string_view bytes);
+  /// What passes into this node.
+  const frame_rules& rules();
+
+  /// The way back, for frames that were checked. Of one of the known forms: false for any other.
+  bool take_known(caf::io::connection_handle from, const frame_head& head, std::string_view body);
+  /// Any other message.
+  void take_message(caf::io::connection_handle from, const frame_head& head, std::string_view body);
+
+  /// Whether the node of that id (of frame_check) may be the one behind this connection: it is
+  /// behind no other. A connection that has been silent gives way.
+  bool may_be(caf::io::connection_handle who, const std::string& node);
+
+  /// Ends the connection to a node, if there is one. From any thread.
+  void disconnect(const caf::node_id& node);
+
+  /// Frames that have not arrived whole, of all connections: false if so many bytes more are too
+  /// many.
+  bool hold(std::size_t bytes);
+  void let_go(std::size_t bytes) { unfinished_ -= std::min(bytes, unfinished_); }
+
+  /// Why there was no connection to "host:port" the last time. From any thread.
+  void note_failure(const std::string& address, const std::string& why);
+  std::string failure(const std::string& address);
 
   /// Has the scribe send at the end of this turn, when the actors have written all they want to.
   /// On the loop's thread.
@@ -77,24 +100,32 @@ class network_backend final : public caf::io::network::multiplexer {
 
  private:
   void make_known(const caf::strong_actor_ptr& who);
-  bool deliver(caf::io::connection_handle from, const caf::io::basp::header& head,
-               std::string_view payload);
   bool turn();
   void run_ready();
   caf::io::basp_broker& basp();
 
   net::event_loop loop_;
   net::stream_options options_;
-  std::vector<caf::actor_id> known_;        ///< in the registry
-  std::vector<message_form> forms_;         ///< of the messages of every job
-  caf::io::new_data_msg frame_;             ///< the message being taken
-  caf::io::basp_broker* basp_ = nullptr;    ///< lives until the middleman stops
+  std::vector<caf::actor_id> known_;      ///< in the registry
+  std::vector<message_form> forms_;       ///< of the messages of every job
+  caf::io::new_data_msg frame_;           ///< the message being taken
+  caf::io::basp_broker* basp_ = nullptr;  ///< lives until the middleman stops
+  frame_rules rules_;                     ///< from the first connection on
+  std::size_t unfinished_ = 0;            ///< bytes of frames that have not arrived whole
+  std::mutex failures_mutex_;
+  std::map<std::string, std::string> failures_;
   std::size_t throughput_;                  ///< messages an actor handles at a stretch
   std::deque<caf::resumable*> ready_;       ///< of this thread; each holds a reference
   std::vector<caf::io::scribe_ptr> dirty_;  ///< with output to send
   std::mutex mutex_;
   std::vector<caf::resumable*> inbox_;  ///< from other threads
 };
+
+/// Ends the connection to a node: what is between the two nodes starts anew. From any thread.
+void disconnect(caf::actor_system& system, const caf::node_id& node);
+
+/// Why the last try to connect to "host:port" failed; empty if it is not known.
+std::string connect_failure(caf::actor_system& system, const std::string& address);
 
 /// The event loop of a node's network thread.
 net::event_loop& network_loop(caf::actor_system& system);

@@ -5,17 +5,18 @@
 #include <atomic>
 #include <utility>
 
-#include "runtime/base/log.hpp"
+#include <fmt/core.h>
+
+#include "runtime/base/log_limit.hpp"
 
 namespace lp::actors {
 
 namespace {
 
-// Far above any message of the protocol, whose files travel in chunks. A peer that announces more,
-// or reads so slowly that more piles up, is not one of ours.
-constexpr std::size_t message_limit = 512 << 20;
-// Taken at once for a message; the rest as its bytes arrive, whatever its head announces.
-constexpr std::size_t first_reserve = 1 << 20;
+// A peer that reads so slowly that more piles up is not one of ours.
+constexpr std::size_t output_limit = 512 << 20;
+// Buffers of whole frames that had to grow beyond this are given back.
+constexpr std::size_t kept_size = 1 << 20;
 
 caf::io::connection_handle next_handle() {
   static std::atomic<std::int64_t> last{0};
@@ -37,23 +38,25 @@ class network_scribe::link final : public net::byte_stream::observer {
   caf::intrusive_ptr<network_scribe> scribe_;
 };
 
-network_scribe::network_scribe(network_backend& backend, std::shared_ptr<net::byte_stream> stream)
-    : scribe(next_handle()), backend_(backend), stream_(std::move(stream)) {
+network_scribe::network_scribe(network_backend& backend, std::shared_ptr<net::byte_stream> stream,
+                               std::string dialled)
+    : scribe(next_handle()),
+      backend_(backend),
+      stream_(std::move(stream)),
+      dialled_(std::move(dialled)) {
   stream_->read(false);  // until the broker has it
 }
 
-network_scribe::~network_scribe() = default;
+network_scribe::~network_scribe() {
+  forget_partial();
+}
 
 void network_scribe::start() {
   stream_->start(std::make_shared<link>(this));
 }
 
-void network_scribe::configure_read(caf::io::receive_policy::config policy) {
-  using caf::io::receive_policy_flag;
-  least_ =
-      policy.first == receive_policy_flag::at_most ? 1 : std::max<std::size_t>(policy.second, 1);
-  most_ = policy.first == receive_policy_flag::at_least ? message_limit : policy.second;
-  if (least_ > message_limit) return drop("a message is too long");
+// How much the broker wants at a time follows from the frames.
+void network_scribe::configure_read(caf::io::receive_policy::config) {
   if (std::exchange(wanted_, true)) return;
   stream_->read(true);
   if (closed_) {
@@ -64,31 +67,102 @@ void network_scribe::configure_read(caf::io::receive_policy::config policy) {
   }
 }
 
-// The bytes of a message come in as many pieces as the network likes; the broker gets what it asked
-// for, and asks anew while it is called.
+// Frames come in as many pieces as the network likes. One that is whole is looked at where it lies.
 void network_scribe::received(std::string_view bytes) {
-  while (!bytes.empty() && !detached()) {
-    if (message_.empty()) {
-      if (const std::size_t taken = backend_.take_message(hdl(), bytes); taken > 0) {
-        bytes.remove_prefix(taken);
-        continue;
-      }
-    }
-    const std::size_t room = most_ - message_.size();
-    const std::size_t count = std::min(bytes.size(), room);
-    if (message_.empty()) message_.reserve(std::min(least_, first_reserve));
-    message_.insert(message_.end(), bytes.begin(), bytes.begin() + count);
-    bytes.remove_prefix(count);
-    if (message_.size() < least_) return;
-    if (!consume(&backend_, message_.data(), message_.size())) return stream_->read(false);
-    message_.clear();
-    if (message_.capacity() > first_reserve) std::vector<char>().swap(message_);
+  if (!check_) {
+    const auto side = dialled_.empty() ? frame_check::side::accepted : frame_check::side::dialled;
+    check_.emplace(backend_.rules(), side);
   }
+  while (!bytes.empty() && !detached() && !refused_) {
+    const std::size_t taken = partial_.empty() ? take_whole(bytes) : 0;
+    if (refused_) return;
+    if (taken > 0) {
+      bytes.remove_prefix(taken);
+    } else {
+      bytes = collect(bytes);
+    }
+  }
+}
+
+std::size_t network_scribe::take_whole(std::string_view bytes) {
+  if (bytes.size() < frame_head_size) return 0;
+  const auto length = check_->length(bytes);
+  if (!length) refuse(length.error().message);
+  if (!length || bytes.size() < *length) return 0;
+  return take(bytes.substr(0, *length)) ? *length : 0;
+}
+
+// Adds to the frame under way and gives it on when it is whole; returns what is left. Its head
+// decides about its length before more is kept, and no memory is taken before its bytes are there.
+std::string_view network_scribe::collect(std::string_view bytes) {
+  std::size_t length = frame_head_size;
+  if (partial_.size() >= frame_head_size) length = *check_->length(partial_);
+  const std::size_t count = std::min(bytes.size(), length - partial_.size());
+  if (!backend_.hold(count)) {
+    refuse("too much of unfinished messages is kept already");
+    return {};
+  }
+  partial_.append(bytes.substr(0, count));
+  bytes.remove_prefix(count);
+  if (partial_.size() < length) return bytes;
+  if (length == frame_head_size) {
+    const auto whole = check_->length(partial_);
+    if (!whole) refuse(whole.error().message);
+    if (!whole || *whole > frame_head_size) return bytes;
+  }
+  take(partial_);
+  forget_partial();
+  return bytes;
+}
+
+void network_scribe::forget_partial() {
+  backend_.let_go(partial_.size());
+  partial_.clear();
+  if (partial_.capacity() > kept_size) std::string().swap(partial_);
+}
+
+// A frame that is whole; false if the connection ends with it.
+bool network_scribe::take(std::string_view frame) {
+  const frame_head head = read_frame_head(frame);
+  const std::string_view body = frame.substr(frame_head_size);
+  const bool message =
+      head.operation == static_cast<int>(caf::io::basp::message_type::direct_message);
+  if (message && check_->speaks(head.source) && backend_.take_known(hdl(), head, body)) return true;
+  const bool introduces_itself = check_->peer().empty();
+  const auto fate = check_->check(frame);
+  if (!fate) {
+    refuse(fate.error().message);
+    return false;
+  }
+  if (dialled_.empty() && (introduces_itself || check_->held_back())) {
+    // A connection that was lost unnoticed has to be noticed first; nobody takes another's place.
+    if (!backend_.may_be(hdl(), check_->peer())) {
+      if (introduces_itself) return check_->hold_back(), true;
+      refuse("another connection is open under this node's id");
+      return false;
+    }
+  }
+  if (*fate == frame_check::fate::ignore) return true;
+  if (message) {
+    backend_.take_message(hdl(), head, body);
+    return true;
+  }
+  return feed(frame.substr(0, frame_head_size)) && (body.empty() || feed(body));
+}
+
+// The broker takes what lies in rd_buf().
+bool network_scribe::feed(std::string_view part) {
+  message_.assign(part.begin(), part.end());
+  if (!consume(&backend_, message_.data(), message_.size())) {
+    refused_ = true;
+    stream_->read(false);
+  }
+  return !refused_;
 }
 
 void network_scribe::flush() {
   if (out_.empty()) return;
-  if (out_.size() > message_limit) return drop("it does not read");
+  if (out_.size() > output_limit) return drop("it does not read");
   if (std::exchange(to_be_sent_, true)) return;
   backend_.at_end_of_turn(this);
 }
@@ -97,10 +171,41 @@ void network_scribe::send() {
   if (out_.empty() || stream_->write(out_)) to_be_sent_ = false;
 }
 
-void network_scribe::closed(const std::string& why) {
+std::string network_scribe::who() const {
+  if (!dialled_.empty()) return dialled_;
+  return fmt::format("{}:{}", stream_->address(), stream_->port());
+}
+
+void network_scribe::closed(std::string why) {
   if (std::exchange(closed_, true)) return;
-  log::debug("network", "connection {} {}: {}", stream_->address(), stream_->port(), why);
+  const bool established = check_ && check_->established();
+  if (!established && !partial_.empty()) why = frame_check::guess(partial_);
+  forget_partial();
+  log::debug("network", "connection {}: {}", who(), why);
+  if (!dialled_.empty() && !established) backend_.note_failure(dialled_, why);
+  if (dialled_.empty() && !established && !refused_) {
+    log::sparingly(log::level::info, "network", stream_->address(),
+                   "{} connected and did not say who it is ({})", stream_->address(), why);
+  }
   if (!detached()) io_failure(&backend_, caf::io::network::operation::read);
+}
+
+// Told here, since only the one who refuses knows the reason; the other side sees the end.
+void network_scribe::refuse(const std::string& why) {
+  if (std::exchange(refused_, true)) return;
+  if (dialled_.empty()) {
+    log::sparingly(log::level::warn, "network", stream_->address() + why,
+                   "the connection from {} is closed: {}", who(), why);
+  } else if (check_->established()) {
+    log::sparingly(log::level::warn, "network", dialled_ + why,
+                   "the connection to {} is closed: {}", who(), why);
+  }
+  stream_->read(false);
+  backend_.post([self = caf::intrusive_ptr<network_scribe>(this), why] {
+    self->forget_partial();
+    self->stream_->close({});
+    self->closed(why);
+  });
 }
 
 void network_scribe::drop(const char* why) {
@@ -132,7 +237,7 @@ void network_doorman::launch() {
 
 void network_doorman::accepted(std::shared_ptr<net::byte_stream> stream) {
   if (detached()) return stream->close({});
-  const auto scribe = caf::make_counted<network_scribe>(backend_, std::move(stream));
+  const auto scribe = caf::make_counted<network_scribe>(backend_, std::move(stream), std::string());
   parent()->add_scribe(scribe);
   doorman::new_connection(&backend_, scribe->hdl());
   scribe->start();

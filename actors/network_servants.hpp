@@ -3,20 +3,25 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <caf/io/doorman.hpp>
 #include <caf/io/scribe.hpp>
 
+#include "actors/frame_check.hpp"
 #include "actors/network_backend.hpp"
 
 namespace lp::actors {
 
-/// A connection of a broker. All but the constructor runs on the loop's thread.
+/// A connection of a broker. All but the constructor runs on the loop's thread. The broker gets
+/// whole frames that frame_check has let pass, and no other byte.
 class network_scribe final : public caf::io::scribe {
  public:
-  network_scribe(network_backend& backend, std::shared_ptr<net::byte_stream> stream);
+  /// `dialled`: the address that was asked for, "host:port"; empty for a connection that came in.
+  network_scribe(network_backend& backend, std::shared_ptr<net::byte_stream> stream,
+                 std::string dialled);
   ~network_scribe() override;
 
   /// Begins to connect or to read; from any thread, once, when somebody holds the scribe.
@@ -39,17 +44,26 @@ class network_scribe final : public caf::io::scribe {
   class link;
 
   void received(std::string_view bytes);
-  void closed(const std::string& why);
+  std::size_t take_whole(std::string_view bytes);
+  std::string_view collect(std::string_view bytes);
+  bool take(std::string_view frame);
+  bool feed(std::string_view part);
+  void forget_partial();
+  void closed(std::string why);
+  void refuse(const std::string& why);
   void drop(const char* why);
+  std::string who() const;
 
   network_backend& backend_;
   std::shared_ptr<net::byte_stream> stream_;
-  std::vector<char> out_;      ///< written by the broker, not yet taken by the stream
-  std::vector<char> message_;  ///< what has arrived of what the broker waits for
-  std::size_t least_ = 1;      ///< bytes that make the broker's next message
-  std::size_t most_ = 1;
+  const std::string dialled_;
+  std::optional<frame_check> check_;  ///< from the first byte on
+  std::vector<char> out_;             ///< written by the broker, not yet taken by the stream
+  std::vector<char> message_;         ///< what the broker is given
+  std::string partial_;               ///< of a frame that has not arrived whole
   bool to_be_sent_ = false;
   bool closed_ = false;
+  bool refused_ = false;
   bool wanted_ = false;  ///< the broker has asked for data
 };
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Mutual TLS between the nodes of a cluster, with keys made for the test.
-#include <cstdlib>
-#include <filesystem>
-
 #include <gtest/gtest.h>
 
 #include <fmt/core.h>
@@ -12,42 +9,10 @@
 #include <boost/asio/write.hpp>
 
 #include "tests/cluster.hpp"
+#include "tests/tls_keys.hpp"
 
 namespace lp::testing {
 namespace {
-
-/// A folder with a certificate authority and a node's certificate that it signed.
-class keys {
- public:
-  keys() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "lp-tls-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-    run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-        "-subj /CN=authority -keyout ca.key -out ca.pem");
-    run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=node "
-        "-keyout node.key -out node.csr");
-    run("openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
-        "-out node.pem");
-  }
-  ~keys() { std::filesystem::remove_all(folder_); }
-  keys(const keys&) = delete;
-  keys& operator=(const keys&) = delete;
-
-  std::string table() const {
-    return fmt::format(
-        "[cluster.tls]\ncertificate = \"{0}/node.pem\"\nkey = \"{0}/node.key\"\nauthority = "
-        "\"{0}/ca.pem\"\n",
-        folder_);
-  }
-
- private:
-  void run(const std::string& command) const {
-    const std::string line = fmt::format("cd {} && {} >/dev/null 2>&1", folder_, command);
-    if (std::system(line.c_str()) != 0) throw std::runtime_error(command);
-  }
-
-  std::string folder_;
-};
 
 std::string with(const std::string& tls, std::uint16_t first_port = 0) {
   std::string text = noop_cluster(0, "", "", first_port);
@@ -56,7 +21,7 @@ std::string with(const std::string& tls, std::uint16_t first_port = 0) {
 }
 
 TEST(tls, jobs_run_between_nodes_that_share_an_authority) {
-  const keys ours;
+  const tls_keys ours;
   test_cluster cluster(with(ours.table()));
   const answer a = cluster.client().post("/noop", R"({"data":"sealed"})");
   ASSERT_EQ(a.status, 200U) << a.text;
@@ -64,8 +29,8 @@ TEST(tls, jobs_run_between_nodes_that_share_an_authority) {
 }
 
 TEST(tls, nodes_of_another_authority_and_without_any_are_refused) {
-  const keys ours;
-  const keys theirs;
+  const tls_keys ours;
+  const tls_keys theirs;
   const std::uint16_t port = free_ports(2);
   test_cluster cluster(with(ours.table(), port));
   const auto gateway_with = [&](const std::string& tls) {
@@ -88,7 +53,7 @@ TEST(tls, nodes_of_another_authority_and_without_any_are_refused) {
 }
 
 TEST(tls, handshakes_that_strangers_begin_and_never_end_hold_up_nobody) {
-  const keys ours;
+  const tls_keys ours;
   test_cluster cluster(with(ours.table()));
   const gateway_client client = cluster.client();
   // More than a node lets begin at one time; the first bytes of a greeting, and no more.
