@@ -39,9 +39,10 @@ struct parameter {
   std::optional<boost::json::value> fallback;  ///< the default; none: required or truly optional
   bool required = false;
   std::optional<double> min;         ///< smallest number, or fewest characters of a string
-  std::optional<double> max;         ///< largest number, or most characters (UTF-8 bytes)
+  std::optional<double> max;         ///< largest number, or most characters (code points)
   std::vector<std::string> choices;  ///< allowed strings; empty: any
   file_rules file = {};              ///< with kind::file
+  std::string advice = {};           ///< what to do about a number out of range; ends its error
 };
 
 /// How a request carries the parameters. With `either` a form may take the place of JSON, for the

@@ -11,7 +11,7 @@ namespace json = boost::json;
 constexpr std::uint64_t most_pixels = std::uint64_t{16} << 20;
 
 std::vector<parameter> image_to_image_parameters() {
-  return {
+  std::vector<parameter> out{
       prompt_parameter("What the picture should show afterwards.", false),
       picture_parameter("image", "The picture to start from.", most_pixels),
       model_id_parameter(),
@@ -33,6 +33,13 @@ std::vector<parameter> image_to_image_parameters() {
                         "Where it is white the picture is drawn anew, where it is black it stays.",
                         most_pixels, false),
   };
+  for (parameter& p : sampling_parameters()) out.push_back(std::move(p));
+  return out;
+}
+
+result<void> check(const json::object& params) {
+  if (auto ok = check_seeds(params); !ok) return ok;
+  return check_loras(params);
 }
 
 double pixel_steps(const json::object& params) {
@@ -51,7 +58,7 @@ description image_to_image() {
   d.parameters = image_to_image_parameters();
   d.unit = "pixel-step";
   d.units = pixel_steps;
-  d.check = check_loras;
+  d.check = check;
   d.accepts = [](const std::filesystem::path& folder) { return tasks_of(folder).from_image; };
   d.load = load_with_engine;
   return d;

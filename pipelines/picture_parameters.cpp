@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/picture_parameters.hpp"
 
+#include <algorithm>
+
 #include <malloc.h>
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
 
 #include "pipelines/engine.hpp"
+#include "pipelines/scheduler_names.hpp"
 
 namespace lp::pipelines {
 
@@ -72,15 +75,57 @@ parameter safety_check_parameter() {
 }
 
 parameter seed_parameter() {
-  return {"seed",
-          kind::integer,
-          "Start of the random numbers: the same seed draws the same picture. Absent means a "
-          "random one, which the answer tells. Further pictures take the numbers after it.",
-          {},
-          false,
-          0,
-          last_seed,
-          {}};
+  parameter p{"seed",
+              kind::integer,
+              "Start of the random numbers: the same seed draws the same picture. Absent means a "
+              "random one, which the answer tells. Further pictures take the numbers after it.",
+              {},
+              false,
+              0,
+              last_seed,
+              {}};
+  p.advice =
+      "Leave it out for a random one; of a seed with 64 bits take the remainder by 2^53, which is "
+      "what JSON keeps in every client";
+  return p;
+}
+
+namespace {
+
+// Empty, which is the model's own, then the short names and the classes.
+std::vector<std::string> scheduler_choices() {
+  std::vector<std::string> out{""};
+  for (const scheduler_name& s : scheduler_names) out.emplace_back(s.name);
+  for (const scheduler_name& s : scheduler_names) {
+    if (std::find(out.begin(), out.end(), s.class_name) == out.end())
+      out.emplace_back(s.class_name);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<parameter> sampling_parameters() {
+  parameter scheduler = text_parameter(
+      "scheduler",
+      "The sampler to draw with, by a short name or by its class; empty means the model's own.");
+  scheduler.max.reset();
+  scheduler.choices = scheduler_choices();
+  return {
+      std::move(scheduler),
+      integer_parameter("clip_skip",
+                        "Layers of the text encoder left out at its end. The most is what the "
+                        "model's encoder has.",
+                        0, 0, 30),
+      number_parameter("eta",
+                       "How much noise each step adds anew: 0 none, 1 as DDPM. The samplers DDIM "
+                       "and TCD heed it.",
+                       0, 0, 1),
+      number_parameter("guidance_rescale",
+                       "Which share of the guided prediction gets its contrast back, against "
+                       "overexposure; 0 is none.",
+                       0, 0, 1),
+  };
 }
 
 parameter num_inference_steps_parameter(std::int64_t fallback) {
@@ -115,6 +160,22 @@ result<void> check_loras(const json::object& params) {
   if (right) return {};
   return fail(ec::bad_request,
               "loras: expected a JSON object from name to strength, such as {\"style\": 0.8}");
+}
+
+result<void> check_seeds(const json::object& params) {
+  const json::value* first = params.if_contains("seed");
+  const json::value* count = params.if_contains("num_images_per_prompt");
+  if (first == nullptr || count == nullptr) return {};
+  const std::int64_t most = static_cast<std::int64_t>(last_seed) + 1 - count->to_number<int>();
+  if (first->to_number<std::int64_t>() <= most) return {};
+  error e{ec::invalid_parameters, "seed: too large for so many pictures", {}};
+  e.fields.push_back(
+      {{"body", "seed"},
+       fmt::format("Input should be less than or equal to {}: {} pictures take the "
+                   "seeds from it on, up to {}",
+                   most, count->to_number<int>(), static_cast<std::int64_t>(last_seed)),
+       "less_than_equal"});
+  return fail(std::move(e));
 }
 
 double pixels_of(const json::object& params, std::string_view name) {

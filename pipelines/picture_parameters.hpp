@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <boost/json/object.hpp>
 
@@ -12,7 +13,7 @@
 
 namespace lp::pipelines {
 
-inline constexpr double longest_text = 4000;  ///< bytes of a prompt; the encoder reads 77 tokens
+inline constexpr double longest_text = 4000;           ///< characters of a prompt
 inline constexpr double last_seed = 9007199254740991;  ///< 2^53-1: what JSON keeps in any client
 
 parameter text_parameter(std::string name, std::string help, double longest = longest_text);
@@ -30,6 +31,8 @@ parameter negative_prompt_parameter();
 parameter safety_check_parameter();
 parameter seed_parameter();
 parameter num_inference_steps_parameter(std::int64_t fallback);
+/// How pictures are sampled, beyond the reference: scheduler, clip_skip, eta, guidance_rescale.
+std::vector<parameter> sampling_parameters();
 parameter num_images_per_prompt_parameter();
 /// A picture of at most `max_pixels`, 8192 a side.
 parameter picture_parameter(std::string name, std::string help, std::uint64_t max_pixels,
@@ -37,6 +40,10 @@ parameter picture_parameter(std::string name, std::string help, std::uint64_t ma
 
 /// The `loras` of a request are empty or a JSON object from name to number.
 result<void> check_loras(const boost::json::object& params);
+
+/// Every picture of a request has a seed that can be asked for again: the last one's, too, is
+/// within last_seed.
+result<void> check_seeds(const boost::json::object& params);
 
 /// Pixels of the picture `name` of a validated request. 512 * 512 where it is not there, as when
 /// only a price is asked for.

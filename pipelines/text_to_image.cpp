@@ -9,7 +9,7 @@ namespace {
 namespace json = boost::json;
 
 std::vector<parameter> text_to_image_parameters() {
-  return {
+  std::vector<parameter> out{
       model_id_parameter(),
       loras_parameter(),
       prompt_parameter("What the picture should show."),
@@ -22,6 +22,9 @@ std::vector<parameter> text_to_image_parameters() {
       num_inference_steps_parameter(50),
       num_images_per_prompt_parameter(),
   };
+  // Beyond the reference.
+  for (parameter& p : sampling_parameters()) out.push_back(std::move(p));
+  return out;
 }
 
 double pixel_steps(const json::object& params) {
@@ -35,6 +38,7 @@ result<void> check(const json::object& params) {
   if (params.at("prompt").as_string().empty()) {
     return fail(ec::bad_request, "Prompt must be provided.");
   }
+  if (auto ok = check_seeds(params); !ok) return ok;
   return check_loras(params);
 }
 

@@ -64,13 +64,18 @@ std::string plain_number(std::string_view text) {
   return out;
 }
 
+std::string with_advice(const parameter& p, std::string text) {
+  return p.advice.empty() ? text : text + ". " + p.advice;
+}
+
 tl::unexpected<problem> below(const parameter& p) {
   return wrong("greater_than_equal",
-               fmt::format("Input should be greater than or equal to {}", *p.min));
+               with_advice(p, fmt::format("Input should be greater than or equal to {}", *p.min)));
 }
 
 tl::unexpected<problem> above(const parameter& p) {
-  return wrong("less_than_equal", fmt::format("Input should be less than or equal to {}", *p.max));
+  return wrong("less_than_equal",
+               with_advice(p, fmt::format("Input should be less than or equal to {}", *p.max)));
 }
 
 // The value itself, unless it leaves the parameter's range.
@@ -197,7 +202,8 @@ checked check_boolean(const json::value& v) {
 std::string listed(const std::vector<std::string>& choices) {
   std::string out;
   for (std::size_t i = 0; i < choices.size(); ++i) {
-    if (i > 0) out += i + 1 == choices.size() ? " or " : ", ";
+    if (choices[i].empty()) continue;  // the same as leaving it out
+    if (!out.empty()) out += i + 1 == choices.size() ? " or " : ", ";
     out += "'" + choices[i] + "'";
   }
   return out;
@@ -210,7 +216,7 @@ checked check_string(const parameter& p, const json::value& v) {
     return wrong("string_unicode",
                  "Input should be a valid string, unable to parse raw data as a unicode string");
   }
-  const auto length = static_cast<double>(text->size());
+  const auto length = static_cast<double>(count_characters(*text));
   if (p.min && length < *p.min) {
     return wrong("string_too_short", fmt::format("String should have at least {} {}", *p.min,
                                                  *p.min == 1 ? "character" : "characters"));

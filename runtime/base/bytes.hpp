@@ -33,6 +33,10 @@ std::string random_hex(std::size_t count);
 /// True for well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text);
 
+/// Characters of well-formed UTF-8, as Unicode counts them (code points): what limits of texts
+/// mean.
+std::size_t count_characters(std::string_view text);
+
 /// "1.5 GiB", "12 B": binary units with at most one decimal.
 std::string human_bytes(std::uint64_t count);
 

@@ -31,7 +31,8 @@ TEST(image_to_image, has_the_references_defaults) {
     "prompt": "a dog", "image": {"format": "image/png", "width": 48, "height": 32, "bytes": 129},
     "model_id": "", "loras": "", "strength": 0.8, "guidance_scale": 7.5,
     "image_guidance_scale": 1.5, "negative_prompt": "", "safety_check": true,
-    "num_inference_steps": 100, "num_images_per_prompt": 1})");
+    "num_inference_steps": 100, "num_images_per_prompt": 1,
+    "scheduler": "", "clip_skip": 0, "eta": 0.0, "guidance_rescale": 0.0})");
   EXPECT_EQ(*params, expected.as_object());
   EXPECT_EQ(find("image-to-image")->units(*params), 48 * 32 * 100);
 }
@@ -78,6 +79,14 @@ TEST(image_to_image, needs_a_picture_and_a_prompt) {
   ASSERT_EQ(params.error().fields.size(), 2U);
   EXPECT_EQ(params.error().fields[0].type, "string_too_short");
   EXPECT_EQ(params.error().fields[1].type, "missing");
+}
+
+TEST(image_to_image, every_picture_of_a_batch_has_a_seed_that_can_be_asked_for_again) {
+  const json::object fields{
+      {"prompt", "x"}, {"seed", "9007199254740991"}, {"num_images_per_prompt", "2"}};
+  const auto params = checked("image-to-image", fields, picture("rgb.png"));
+  ASSERT_FALSE(params);
+  EXPECT_EQ(params.error().fields.at(0).loc.back(), "seed");
 }
 
 TEST(form_values, an_empty_text_stands_for_an_absent_number) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/openapi.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -8,6 +9,8 @@
 #include <yaml-cpp/yaml.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+
+#include "pipelines/picture_parameters.hpp"
 
 namespace lp::pipelines {
 namespace {
@@ -100,6 +103,8 @@ TEST(openapi, says_what_the_reference_says) {
     };
     std::vector<std::string> wanted = names(reference);
     if (schema == "Body_genImageToImage") wanted.emplace_back("mask_image");
+    if (schema != "Body_genUpscale")
+      for (const parameter& p : sampling_parameters()) wanted.push_back(p.name);
     EXPECT_EQ(names(ours), wanted) << "no parameter more or less, in the same order";
   }
 }
@@ -130,6 +135,15 @@ TEST(openapi, has_a_route_and_an_operation_for_every_pipeline) {
   for (const description& d : all()) EXPECT_TRUE(paths.contains("/" + d.name));
   EXPECT_TRUE(paths.contains("/media/{name}"));
   EXPECT_TRUE(paths.contains("/quote"));
+}
+
+TEST(openapi, tells_the_samplers) {
+  const json::value doc = document();
+  const json::value& scheduler =
+      doc.at_pointer("/components/schemas/TextToImageParams/properties/scheduler");
+  const json::array& choices = scheduler.at("enum").as_array();
+  EXPECT_NE(std::find(choices.begin(), choices.end(), "euler_a"), choices.end());
+  EXPECT_EQ(scheduler.at("default"), "");
 }
 
 TEST(openapi, tells_the_ranges) {

@@ -21,7 +21,8 @@ TEST(text_to_image, a_prompt_is_enough) {
   const json::value expected = json::parse(R"({
     "model_id": "", "loras": "", "prompt": "a red circle", "height": 576, "width": 1024,
     "guidance_scale": 7.5, "negative_prompt": "", "safety_check": true,
-    "num_inference_steps": 50, "num_images_per_prompt": 1})");
+    "num_inference_steps": 50, "num_images_per_prompt": 1,
+    "scheduler": "", "clip_skip": 0, "eta": 0.0, "guidance_rescale": 0.0})");
   EXPECT_EQ(*params, expected.as_object());
 }
 
@@ -60,6 +61,7 @@ TEST(text_to_image, ranges_are_kept) {
       {"num_inference_steps", {1, 150}},
       {"num_images_per_prompt", {1, 16}},
       {"seed", {0, 9007199254740991}},
+      {"clip_skip", {0, 30}},
   };
   for (const auto& [name, range] : ranges) {
     const auto [low, high] = range;
@@ -73,8 +75,57 @@ TEST(text_to_image, ranges_are_kept) {
     EXPECT_EQ(with(low.as_int64() - 1).error().fields.at(0).type, "greater_than_equal");
     EXPECT_EQ(with(high.as_int64() + 1).error().fields.at(0).type, "less_than_equal");
   }
+  std::string chinese;
+  for (int i = 0; i < 4000; ++i) chinese += "红";
+  EXPECT_TRUE(validate(pipeline(), json::object{{"prompt", chinese}}));
   const json::object long_prompt{{"prompt", std::string(4001, 'x')}};
   EXPECT_EQ(validate(pipeline(), long_prompt).error().fields.at(0).type, "string_too_long");
+}
+
+TEST(text_to_image, every_picture_of_a_batch_has_a_seed_that_can_be_asked_for_again) {
+  const auto with = [](const json::value& seed, int pictures) {
+    return validate(
+        pipeline(),
+        json::object{{"prompt", "x"}, {"seed", seed}, {"num_images_per_prompt", pictures}});
+  };
+  EXPECT_TRUE(with(9007199254740989, 3));
+  for (const std::int64_t seed : {9007199254740990, 9007199254740991}) {
+    const auto refused = with(seed, 3);
+    ASSERT_FALSE(refused) << seed;
+    EXPECT_EQ(refused.error().fields.at(0).loc, (std::vector<std::string>{"body", "seed"}));
+    EXPECT_EQ(refused.error().fields.at(0).type, "less_than_equal");
+    EXPECT_THAT(refused.error().fields.at(0).msg, testing::HasSubstr("9007199254740989"));
+  }
+}
+
+TEST(text_to_image, seeds_of_other_programs_are_refused_with_advice) {
+  for (const json::value& seed : std::initializer_list<json::value>{
+           18446744073709551615U, "18446744073709551615", "9007199254740992", 1e30, -1, "-1"}) {
+    const auto refused = validate(pipeline(), json::object{{"prompt", "x"}, {"seed", seed}});
+    ASSERT_FALSE(refused) << seed;
+    const std::string& msg = refused.error().fields.at(0).msg;
+    EXPECT_THAT(msg, testing::AllOf(testing::HasSubstr("Leave it out for a random one"),
+                                    testing::HasSubstr("remainder by 2^53")));
+  }
+}
+
+TEST(text_to_image, samplers_are_named_or_classes) {
+  const auto with = [](const char* name, const json::value& value) {
+    return validate(pipeline(), json::object{{"prompt", "x"}, {name, value}});
+  };
+  for (const char* right : {"", "euler_a", "dpm++_2m_karras", "DDIMScheduler", "TCDScheduler"}) {
+    EXPECT_TRUE(with("scheduler", right)) << right;
+  }
+  const auto bogus = with("scheduler", "bogus");
+  ASSERT_FALSE(bogus);
+  EXPECT_EQ(bogus.error().fields.at(0).type, "enum");
+  EXPECT_THAT(bogus.error().fields.at(0).msg,
+              testing::AllOf(testing::HasSubstr("should be 'ddim'"), testing::HasSubstr("unipc")));
+  for (const char* share : {"eta", "guidance_rescale"}) {
+    EXPECT_TRUE(with(share, 1)) << share;
+    EXPECT_EQ(with(share, 1.01).error().fields.at(0).type, "less_than_equal");
+    EXPECT_EQ(with(share, -0.1).error().fields.at(0).type, "greater_than_equal");
+  }
 }
 
 TEST(text_to_image, units_are_pixels_times_steps) {

@@ -25,6 +25,7 @@ description sample() {
       {"flag", kind::boolean, "", true, false, {}, {}, {}},
       {"text", kind::string, "", {}, false, 2, 5, {}},
       {"mode", kind::string, "", "fast", false, {}, {}, {"fast", "slow", "exact"}},
+      {"own", kind::string, "", {}, false, {}, {}, {"", "a", "b"}},
   };
   return d;
 }
@@ -121,7 +122,9 @@ TEST(validate, strings_have_lengths_and_choices) {
   EXPECT_EQ(accepted("text", "abc"), json::value("abc"));
   EXPECT_EQ(verdict("text", "a"), "string_too_short");
   EXPECT_EQ(verdict("text", "abcdef"), "string_too_long");
-  EXPECT_EQ(verdict("text", "äöü"), "string_too_long") << "lengths count UTF-8 bytes";
+  EXPECT_EQ(accepted("text", "äöü€😀"), json::value("äöü€😀")) << "lengths count characters";
+  EXPECT_EQ(verdict("text", "äöü€😀."), "string_too_long");
+  EXPECT_EQ(verdict("text", "é"), "string_too_short") << "two bytes are one character";
   EXPECT_EQ(verdict("text", "\xff\xfe"), "string_unicode");
   EXPECT_EQ(verdict("text", 12), "string_type");
   EXPECT_EQ(verdict("text", true), "string_type");
@@ -129,6 +132,9 @@ TEST(validate, strings_have_lengths_and_choices) {
   EXPECT_EQ(verdict("mode", "Slow"), "enum");
   const auto got = validate(sample(), json::object{{"mode", "no"}});
   EXPECT_EQ(got.error().fields[0].msg, "Input should be 'fast', 'slow' or 'exact'");
+  EXPECT_EQ(accepted("own", ""), json::value(""));
+  EXPECT_EQ(validate(sample(), json::object{{"own", "no"}}).error().fields[0].msg,
+            "Input should be 'a' or 'b'");
 }
 
 TEST(validate, absent_and_null_mean_the_default) {

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -49,6 +50,7 @@ result<job_file> read_file(const std::string& field, const std::filesystem::path
 
 std::string help_of(const pipelines::parameter& p) {
   std::string out = p.help;
+  if (!p.choices.empty()) out += fmt::format(" One of {}.", fmt::join(p.choices, ", "));
   if (p.min && p.max) out += fmt::format(" From {} to {}.", *p.min, *p.max);
   if (p.fallback && p.fallback->is_double()) {
     out += fmt::format(" Default: {}.", p.fallback->get_double());

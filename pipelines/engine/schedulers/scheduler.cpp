@@ -12,6 +12,7 @@
 
 #include "pipelines/engine/schedulers/makers.hpp"
 #include "pipelines/engine/upload.hpp"
+#include "pipelines/scheduler_names.hpp"
 
 namespace lp::engine {
 
@@ -93,32 +94,9 @@ bool knows_scheduler(std::string_view class_name) {
 
 result<boost::json::object> choose_scheduler(const boost::json::object& config,
                                              std::string_view name) {
-  struct short_name {
-    std::string_view name, class_name, flag, value;
-  };
-  static constexpr short_name table[] = {
-      {"ddim", "DDIMScheduler", "", ""},
-      {"ddpm", "DDPMScheduler", "", ""},
-      {"deis", "DEISMultistepScheduler", "", ""},
-      {"dpm++_2m", "DPMSolverMultistepScheduler", "", ""},
-      {"dpm++_2m_karras", "DPMSolverMultistepScheduler", "use_karras_sigmas", "yes"},
-      {"dpm++_2m_sde", "DPMSolverMultistepScheduler", "algorithm_type", "sde-dpmsolver++"},
-      {"dpm++_single", "DPMSolverSinglestepScheduler", "lower_order_final", "yes"},
-      {"euler", "EulerDiscreteScheduler", "", ""},
-      {"euler_karras", "EulerDiscreteScheduler", "use_karras_sigmas", "yes"},
-      {"euler_a", "EulerAncestralDiscreteScheduler", "", ""},
-      {"heun", "HeunDiscreteScheduler", "", ""},
-      {"kdpm2", "KDPM2DiscreteScheduler", "", ""},
-      {"kdpm2_a", "KDPM2AncestralDiscreteScheduler", "", ""},
-      {"lcm", "LCMScheduler", "", ""},
-      {"lms", "LMSDiscreteScheduler", "", ""},
-      {"pndm", "PNDMScheduler", "skip_prk_steps", "yes"},
-      {"tcd", "TCDScheduler", "", ""},
-      {"unipc", "UniPCMultistepScheduler", "", ""},
-  };
   auto out = config;
   std::string names;
-  for (const auto& s : table) {
+  for (const auto& s : pipelines::scheduler_names) {
     names += fmt::format("{}{}", names.empty() ? "" : ", ", s.name);
     if (s.name != name && s.class_name != name) continue;
     // What the old class alone meant by these must not steer the new one.
