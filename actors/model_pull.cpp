@@ -27,6 +27,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr const char* manifest_name = ".hub.json";
+// From the second on an empty file is one because the hub said so.
+constexpr int manifest_version = 2;
 
 const net::hub_file* find_file(const net::hub_listing& listing, const std::string& path) {
   for (const net::hub_file& f : listing.files) {
@@ -49,7 +51,12 @@ result<std::vector<net::hub_file>> choose(const net::hub_client& hub, const net:
   const auto needed = pipelines::needed_files(paths, index, variant);
   if (!needed) return fail(needed.error());
   std::vector<net::hub_file> out;
-  for (const std::string& path : *needed) out.push_back(*find_file(listing, path));
+  for (const std::string& path : *needed) {
+    const net::hub_file& file = *find_file(listing, path);
+    auto known = hub.look_at(name, file);
+    if (!known && !file.sized) return fail(std::move(known.error()));
+    out.push_back(known ? std::move(*known) : file);
+  }
   if (out.empty()) return fail(ec::not_found, fmt::format("{} holds no model", name.text()));
   return out;
 }
@@ -71,7 +78,8 @@ result<void> write_manifest(const fs::path& folder, const net::hub_name& name,
     list.push_back(
         json::object{{"path", f.path}, {"size", f.size}, {"sha256", f.sha256}, {"git", f.git_sha}});
   }
-  const json::object manifest{{"repository", name.repository},
+  const json::object manifest{{"version", manifest_version},
+                              {"repository", name.repository},
                               {"revision", name.revision},
                               {"commit", listing.commit},
                               {"files", std::move(list)}};
@@ -94,10 +102,13 @@ result<std::vector<net::hub_file>> read_manifest(const fs::path& folder) {
   std::vector<net::hub_file> out;
   try {
     if (bad) throw boost::system::system_error(bad);
+    const json::value* version = manifest.as_object().if_contains("version");
     for (const json::value& f : manifest.at("files").as_array()) {
       out.push_back(
           {json::value_to<std::string>(f.at("path")), f.at("size").to_number<std::uint64_t>(),
            json::value_to<std::string>(f.at("sha256")), json::value_to<std::string>(f.at("git"))});
+      net::hub_file& last = out.back();
+      last.sized = version != nullptr || last.size > 0 || last.has_digest();
     }
   } catch (const std::exception&) {
     return fail(ec::bad_file,
@@ -200,6 +211,10 @@ net::hub_options hub_from_environment() {
     out.endpoint = endpoint;
   }
   if (const char* token = std::getenv("HF_TOKEN")) out.token = token;
+  for (const char* name : {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
+    const char* file = std::getenv(name);
+    if (file != nullptr && out.tls.authority.empty()) out.tls.authority = file;
+  }
   return out;
 }
 
@@ -220,12 +235,17 @@ result<fs::path> pull_model(const net::hub_name& name, const pull_options& optio
   return folder;
 }
 
-result<std::vector<std::string>> verify_model(const fs::path& folder) {
+result<verification> verify_model(const fs::path& folder) {
   const auto files = read_manifest(folder);
   if (!files) return fail(files.error());
-  std::vector<std::string> out;
+  verification out;
+  out.files = files->size();
   for (const net::hub_file& f : *files) {
-    if (auto ok = net::verify_file(folder / f.path, f); !ok) out.push_back(ok.error().message);
+    auto ok = net::verify_file(folder / f.path, f);
+    if (!ok)
+      out.wrong.push_back(std::move(ok.error().message));
+    else if (!f.has_digest())
+      out.by_size_alone.push_back(f.path);
   }
   return out;
 }

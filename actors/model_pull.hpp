@@ -28,7 +28,9 @@ struct pull_options {
   std::function<void(const pull_state&)> progress;  ///< may be called from several threads in turn
 };
 
-/// Endpoint and token as the environment has them (HF_ENDPOINT, HF_TOKEN), and the defaults.
+/// Endpoint, token and authorities as the environment has them (HF_ENDPOINT; HF_TOKEN; the first of
+/// REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE), and the defaults. Proxies are the
+/// transport's to heed.
 net::hub_options hub_from_environment();
 
 /// Downloads what running the model takes and writes down what it is (".hub.json"). What is there
@@ -37,8 +39,14 @@ net::hub_options hub_from_environment();
 result<std::filesystem::path> pull_model(const net::hub_name& name, const pull_options& options,
                                          const cancel_token& stop);
 
-/// What a pulled folder's files lack against ".hub.json", each for a person. ec::not_found if the
-/// folder was not pulled.
-result<std::vector<std::string>> verify_model(const std::filesystem::path& folder);
+/// How a pulled folder compares with ".hub.json".
+struct verification {
+  std::vector<std::string> wrong;          ///< each for a person
+  std::vector<std::string> by_size_alone;  ///< paths of which the hub named no digest
+  std::size_t files = 0;                   ///< all that were looked at
+};
+
+/// Reads every file. ec::not_found if the folder was not pulled.
+result<verification> verify_model(const std::filesystem::path& folder);
 
 }  // namespace lp::actors

@@ -2,7 +2,9 @@
 #include "net/hub_client.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -70,6 +72,15 @@ std::string string_at(const json::object& from, std::string_view key) {
   return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
 }
 
+bool read_size(const json::object& from, std::uint64_t& size) {
+  const json::value* given = from.if_contains("size");
+  boost::system::error_code bad;
+  if (given == nullptr || !given->is_number()) return false;
+  const auto read = given->to_number<std::uint64_t>(bad);
+  if (!bad) size = read;
+  return !bad;
+}
+
 result<hub_file> file_of(const json::value& entry) {
   const json::object* o = entry.if_object();
   hub_file out;
@@ -77,16 +88,17 @@ result<hub_file> file_of(const json::value& entry) {
   if (!stays_below(out.path)) {
     return fail(ec::bad_file, fmt::format("the hub names a file \"{}\"", out.path));
   }
-  const json::value* size = o->if_contains("size");
-  boost::system::error_code bad;
-  if (size != nullptr && size->is_number()) out.size = size->to_number<std::uint64_t>(bad);
+  out.sized = read_size(*o, out.size);
   out.git_sha = string_at(*o, "blobId");
   const json::value* lfs = o->if_contains("lfs");
   if (lfs != nullptr && lfs->is_object()) {
+    out.sized = out.sized || read_size(lfs->get_object(), out.size);
     out.sha256 = string_at(lfs->get_object(), "sha256");
     if (out.sha256.empty()) out.sha256 = string_at(lfs->get_object(), "oid");
     out.git_sha.clear();  // it is that of the pointer
   }
+  // Some mirrors write zeros where they know nothing.
+  if (out.size == 0 && !out.has_digest()) out.sized = false;
   return out;
 }
 
@@ -110,8 +122,51 @@ std::optional<std::string> wrong_range(const http_reply& reply, const hub_parts:
 }
 
 std::string resolve_path(const hub_name& name, const hub_file& file) {
-  return fmt::format("/{}/resolve/{}/{}", encode_path(name.repository), encode_path(name.revision),
+  return fmt::format("/{}/resolve/{}/{}", encode_path(name.repository), encode_step(name.revision),
                      encode_path(file.path));
+}
+
+std::optional<std::uint64_t> number_in(const std::string* text) {
+  std::uint64_t out = 0;
+  if (text == nullptr || text->empty()) return std::nullopt;
+  const auto [end, bad] = std::from_chars(text->data(), text->data() + text->size(), out);
+  if (bad != std::errc() || end != text->data() + text->size()) return std::nullopt;
+  return out;
+}
+
+// A digest of so many digits in an ETag, or nothing: servers put all sorts of things there.
+std::string digest_in(const std::string* tag, std::size_t digits) {
+  if (tag == nullptr) return {};
+  std::string out = *tag;
+  if (out.starts_with("W/")) out.erase(0, 2);
+  std::erase(out, '"');
+  const bool fits =
+      out.size() == digits && out.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return fits ? out : std::string();
+}
+
+// What an answer without a body tells of the file.
+void learn(const http_reply& told, hub_file& file) {
+  const auto value = [&](std::string_view name) { return find_header(told.headers, name); };
+  auto size = number_in(value("X-Linked-Size"));
+  if (!size) size = number_in(value("Content-Length"));
+  if (size && !file.sized) {
+    file.size = *size;
+    file.sized = true;
+  }
+  if (file.has_digest() || value("X-Repo-Commit") == nullptr) return;
+  file.sha256 = digest_in(value("X-Linked-ETag"), 64);
+  if (file.sha256.empty()) file.git_sha = digest_in(value("ETag"), 40);
+}
+
+// The length at the end of "bytes 0-0/123".
+std::optional<std::uint64_t> total_in(const http_reply& reply) {
+  if (reply.status == 200) return reply.body.size();
+  const std::string* range = find_header(reply.headers, "Content-Range");
+  const auto slash = range == nullptr ? std::string::npos : range->rfind('/');
+  if (slash == std::string::npos) return std::nullopt;
+  const std::string total = range->substr(slash + 1);
+  return number_in(&total);
 }
 
 // One download's threads share this.
@@ -139,7 +194,7 @@ class ranged_download {
 
  private:
   void work() {
-    hub_connection connection(options_);
+    hub_connection connection(options_, [this] { return given_up(); });
     while (!given_up()) {
       const auto range = parts_.take();
       if (!range) return;
@@ -209,8 +264,7 @@ result<hub_name> parse_hub_name(std::string_view text) {
   };
   const bool named = stays_below(out.repository) && plain(out.repository) &&
                      std::count(out.repository.begin(), out.repository.end(), '/') <= 1;
-  const bool revised = stays_below(out.revision) && plain(out.revision) &&
-                       out.revision.find('/') == std::string::npos;
+  const bool revised = stays_below(out.revision) && plain(out.revision);
   if (named && revised) return out;
   return fail(
       ec::bad_config,
@@ -220,7 +274,7 @@ result<hub_name> parse_hub_name(std::string_view text) {
 result<hub_listing> hub_client::list(const hub_name& name) const {
   const auto where =
       hub_url(options_, fmt::format("/api/models/{}/revision/{}?blobs=true",
-                                    encode_path(name.repository), encode_path(name.revision)));
+                                    encode_path(name.repository), encode_step(name.revision)));
   if (!where) return fail(where.error());
   hub_connection connection(options_);
   const auto once = [&] {
@@ -245,6 +299,34 @@ result<hub_listing> hub_client::list(const hub_name& name) const {
   return out;
 }
 
+result<hub_file> hub_client::look_at(const hub_name& name, const hub_file& file) const {
+  hub_file out = file;
+  if (out.sized && out.has_digest()) return out;
+  const auto where = hub_url(options_, resolve_path(name, file));
+  if (!where) return fail(where.error());
+  hub_connection connection(options_);
+  const auto until = [&] { return clock::now() + options_.part_timeout; };
+  const auto told = persist(
+      options_, [&] { return connection.head(*where, until()); }, never);
+  if (told) learn(*told, out);
+  if (out.sized) return out;
+  if (!told && told.error().code == ec::not_found) return fail(told.error());
+  // Some know no HEAD, or no length: a range of one byte tells the whole length.
+  const auto first = persist(
+      options_, [&] { return connection.get(*where, "bytes=0-0", until(), longest_small_file); },
+      never);
+  if (!first) return fail(first.error());
+  const auto total = total_in(*first);
+  if (!total) {
+    return fail(ec::unavailable,
+                fmt::format("{}: neither the hub's list nor the hub itself tells the size of {}",
+                            name.text(), file.path));
+  }
+  out.size = *total;
+  out.sized = true;
+  return out;
+}
+
 result<std::string> hub_client::read(const hub_name& name, const hub_file& file) const {
   if (file.size > longest_small_file) {
     return fail(ec::too_large, fmt::format("{}: {} bytes", file.path, file.size));
@@ -253,16 +335,19 @@ result<std::string> hub_client::read(const hub_name& name, const hub_file& file)
   if (!where) return fail(where.error());
   hub_connection connection(options_);
   const auto once = [&] {
-    return connection.get(*where, {}, clock::now() + options_.part_timeout);
+    return connection.get(*where, {}, clock::now() + options_.part_timeout, longest_small_file);
   };
   auto reply = persist(options_, once, never);
   if (!reply) return fail(std::move(reply.error()));
   return std::move(reply->body);
 }
 
-result<void> hub_client::download(const hub_name& name, const hub_file& file,
+result<void> hub_client::download(const hub_name& name, const hub_file& listed,
                                   const fs::path& target, const hub_progress& progress,
                                   const cancel_token& stop) const {
+  const auto looked = listed.sized ? result<hub_file>(listed) : look_at(name, listed);
+  if (!looked) return fail(looked.error());
+  const hub_file& file = *looked;
   const auto where = hub_url(options_, resolve_path(name, file));
   if (!where) return fail(where.error());
   const std::string& identity = file.sha256.empty() ? file.git_sha : file.sha256;
@@ -283,6 +368,11 @@ result<void> verify_file(const fs::path& path, const hub_file& file) {
   std::error_code error;
   const auto size = fs::file_size(path, error);
   if (error) return fail(ec::bad_file, fmt::format("{}: {}", path.string(), error.message()));
+  if (!file.sized) {
+    return fail(
+        ec::bad_file,
+        fmt::format("{}: neither its size nor its digest is known; pull it again", path.string()));
+  }
   if (size != file.size) {
     return fail(ec::bad_file,
                 fmt::format("{}: {} bytes, expected {}", path.string(), size, file.size));

@@ -17,7 +17,8 @@
 
 namespace lp::net {
 
-/// "owner/name" or "owner/name@revision"; the revision is "main" unless given.
+/// "owner/name" or "owner/name@revision"; the revision is "main" unless given. It may have steps
+/// as "refs/pr/11" has.
 struct hub_name {
   std::string repository;
   std::string revision = "main";
@@ -46,6 +47,9 @@ struct hub_file {
   std::uint64_t size = 0;
   std::string sha256;   ///< of large files; empty otherwise
   std::string git_sha;  ///< of small ones: SHA-1 as Git counts it; may be empty
+  bool sized = true;    ///< whether `size` is known: some mirrors leave it out of their lists
+
+  bool has_digest() const { return !sha256.empty() || !git_sha.empty(); }
 };
 
 struct hub_listing {
@@ -64,11 +68,16 @@ class hub_client {
   /// or wrong, ec::unavailable after the last try.
   result<hub_listing> list(const hub_name& name) const;
 
+  /// The file with what its list left out and the hub tells on request: its size, and where it can
+  /// be had its digest. ec::unavailable where nothing tells the size.
+  result<hub_file> look_at(const hub_name& name, const hub_file& file) const;
+
   /// A small file's content, at most 8 MiB.
   result<std::string> read(const hub_name& name, const hub_file& file) const;
 
   /// Downloads to `target`, whose folder must exist. What has arrived is kept in "target.part" with
-  /// its list of ranges in "target.ranges", and a later call goes on from there. The file gets its
+  /// its list of ranges in "target.ranges", and a later call goes on from there. What the list left
+  /// out is asked for first. The file gets its
   /// name only when its digest is right; ec::bad_file otherwise, and nothing is kept. Waits are
   /// bounded by the options; ec::cancelled soon after `stop` is raised.
   result<void> download(const hub_name& name, const hub_file& file,
@@ -80,6 +89,7 @@ class hub_client {
 };
 
 /// Whether the file has the size and the digest that the hub named; ec::bad_file says what differs.
+/// A file of which neither is known is never right. Without a digest the size alone is compared.
 result<void> verify_file(const std::filesystem::path& path, const hub_file& file);
 
 }  // namespace lp::net

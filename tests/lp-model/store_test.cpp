@@ -61,7 +61,8 @@ TEST_F(store, a_pulled_model_is_whole_and_verified) {
   EXPECT_FALSE(fs::exists(*folder / "unneeded.ckpt"));
   EXPECT_EQ(read_file(*folder / "unet/diffusion_pytorch_model.safetensors"),
             read_file(shapes / "unet/diffusion_pytorch_model.safetensors"));
-  EXPECT_THAT(*actors::verify_model(*folder), IsEmpty());
+  EXPECT_THAT(actors::verify_model(*folder)->wrong, IsEmpty());
+  EXPECT_THAT(actors::verify_model(*folder)->by_size_alone, IsEmpty());
 
   const auto models = list_models(models_);
   ASSERT_TRUE(models) << render(models.error());
@@ -83,10 +84,11 @@ TEST_F(store, damage_is_found_and_mended_by_pulling_again) {
   fs::remove(*folder / "tokenizer/vocab.json");
   const auto wrong = actors::verify_model(*folder);
   ASSERT_TRUE(wrong);
-  ASSERT_EQ(wrong->size(), 2U);
+  ASSERT_EQ(wrong->wrong.size(), 2U);
   const std::uint64_t before = hub_.bytes_sent();
   ASSERT_TRUE(pull());
-  EXPECT_THAT(*actors::verify_model(*folder), IsEmpty());
+  EXPECT_THAT(actors::verify_model(*folder)->wrong, IsEmpty());
+  EXPECT_THAT(actors::verify_model(*folder)->by_size_alone, IsEmpty());
   EXPECT_LT(hub_.bytes_sent() - before,
             fs::file_size(file) + fs::file_size(*folder / "tokenizer/vocab.json") + 100'000)
       << "what was right was not fetched again";
@@ -115,7 +117,34 @@ TEST_F(store, a_file_that_another_model_has_is_not_fetched_again) {
   EXPECT_LT(hub_.bytes_sent() - before, 200'000U) << "its small files alone";
   EXPECT_TRUE(fs::equivalent(*first / "unet/diffusion_pytorch_model.safetensors",
                              *second / "unet/diffusion_pytorch_model.safetensors"));
-  EXPECT_THAT(*actors::verify_model(*second), IsEmpty());
+  EXPECT_THAT(actors::verify_model(*second)->wrong, IsEmpty());
+  EXPECT_THAT(actors::verify_model(*second)->by_size_alone, IsEmpty());
+}
+
+TEST_F(store, a_mirror_that_tells_no_sizes_gives_whole_files_and_no_false_word) {
+  std::string list;
+  for (const auto& [path, body] : lp::testing::shapes_repository()) {
+    const std::string prefix = "/me/shapes/resolve/main/";
+    if (path.starts_with(prefix))
+      list += fmt::format(R"({{"rfilename":"{}"}},)", path.substr(prefix.size()));
+  }
+  list.pop_back();
+  hub_.set("/api/models/me/shapes/revision/main", R"({"siblings":[)" + list + "]}");
+  const auto folder = pull();
+  ASSERT_TRUE(folder) << render(folder.error());
+  EXPECT_EQ(read_file(*folder / "unet/diffusion_pytorch_model.safetensors"),
+            read_file(shapes / "unet/diffusion_pytorch_model.safetensors"));
+  auto found = actors::verify_model(*folder);
+  ASSERT_TRUE(found);
+  EXPECT_THAT(found->wrong, IsEmpty());
+  EXPECT_EQ(found->by_size_alone.size(), found->files) << "nothing to compare their content with";
+  fs::resize_file(*folder / "unet/diffusion_pytorch_model.safetensors", 0);
+  found = actors::verify_model(*folder);
+  EXPECT_EQ(found->wrong.size(), 1U);
+  // What an older version wrote down of such a file.
+  std::ofstream(*folder / ".hub.json")
+      << R"({"files":[{"path":"unet/diffusion_pytorch_model.safetensors","size":0,"sha256":"","git":""}]})";
+  EXPECT_EQ(actors::verify_model(*folder)->wrong.size(), 1U);
 }
 
 TEST_F(store, an_unfinished_model_is_none_yet) {

@@ -2,8 +2,10 @@
 // Downloads from a hub that cuts, refuses, delays and lies.
 #include "net/hub_client.hpp"
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include <gtest/gtest.h>
 
@@ -82,6 +84,124 @@ TEST_F(hub, lists_files_with_what_verifies_them) {
   EXPECT_EQ(listing->files[1].sha256, "abc");
   EXPECT_EQ(listing->files[1].size, 10U);
   EXPECT_EQ(hub_client(options()).list({"owner/other"}).error().code, ec::not_found);
+}
+
+TEST_F(hub, what_the_list_leaves_out_is_asked_for) {
+  const std::string path = "/owner/name/resolve/main/unet/model.safetensors";
+  using heads = fault_hub::heads;
+  for (const char* left_out : {R"({"rfilename":"unet/model.safetensors"})",
+                               R"({"rfilename":"unet/model.safetensors","size":null,"lfs":null})",
+                               R"({"rfilename":"unet/model.safetensors","size":0})"}) {
+    server.set("/api/models/owner/name/revision/main",
+               fmt::format(R"({{"sha":"0123","siblings":[{}]}})", left_out));
+    for (const heads how : {heads::right, heads::refused, heads::without_length}) {
+      server.answer_heads(how);
+      const auto listing = hub_client(options()).list({"owner/name"});
+      ASSERT_TRUE(listing) << render(listing.error());
+      file_ = listing->files.at(0);
+      EXPECT_FALSE(file_.sized);
+      const auto looked = hub_client(options()).look_at({"owner/name"}, file_);
+      ASSERT_TRUE(looked) << render(looked.error());
+      EXPECT_EQ(looked->size, content.size());
+      ASSERT_TRUE(download());
+      EXPECT_EQ(read_file(target_), content) << "and no empty file";
+      fs::remove(target_);
+    }
+  }
+  // A digest where the hub says one, also before a redirection to a store that knows none.
+  server.answer_heads(heads::right);
+  const std::string digest(64, 'a');
+  server.set("/store", content);
+  server.redirect(path, "/store");
+  server.describe(path, fmt::format("Location: /store\r\nX-Repo-Commit: 0123\r\nX-Linked-Size: "
+                                    "10500\r\nX-Linked-ETag: \"{}\"\r\n",
+                                    digest));
+  const auto looked = hub_client(options()).look_at({"owner/name"}, file_);
+  ASSERT_TRUE(looked) << render(looked.error());
+  EXPECT_EQ(looked->sha256, digest);
+  EXPECT_EQ(looked->size, content.size());
+}
+
+TEST_F(hub, a_size_that_nobody_tells_is_an_error) {
+  file_.sized = false;
+  file_.size = 0;
+  server.answer_heads(fault_hub::heads::refused);
+  server.expect(std::deque<fault>(40, fault::unavailable));
+  EXPECT_EQ(download().error().code, ec::unavailable);
+  EXPECT_TRUE(fs::is_empty(folder_));
+  write("");
+  EXPECT_EQ(verify_file(target_, {"x", 0, {}, {}, false}).error().code, ec::bad_file);
+}
+
+TEST_F(hub, revisions_may_have_steps) {
+  const hub_name name = parse_hub_name("owner/name@refs/pr/11").value();
+  server.set("/api/models/owner/name/revision/refs%2Fpr%2F11",
+             R"({"siblings":[{"rfilename":"unet/model.safetensors","size":10500}]})");
+  server.set("/owner/name/resolve/refs%2Fpr%2F11/unet/model.safetensors", content);
+  const auto listing = hub_client(options()).list(name);
+  ASSERT_TRUE(listing) << render(listing.error());
+  ASSERT_TRUE(hub_client(options()).download(name, listing->files.at(0), target_, {}, stop_));
+  EXPECT_EQ(read_file(target_), content);
+}
+
+/// Sets a variable of the environment for a test.
+class variable {
+ public:
+  variable(const char* name, const std::string& value) : name_(name) {
+    if (const char* had = std::getenv(name)) before_ = had;
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~variable() { before_ ? ::setenv(name_, before_->c_str(), 1) : ::unsetenv(name_); }
+  variable(const variable&) = delete;
+  variable& operator=(const variable&) = delete;
+
+ private:
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+TEST_F(hub, proxies_of_the_environment_are_heeded) {
+  // To a proxy whole addresses are sent; of TLS it is asked for a tunnel.
+  fault_hub proxy({{"http://hub.invalid/owner/name/resolve/main/unet/model.safetensors", content},
+                   {"hub.invalid:443", ""}});
+  const variable plain("http_proxy", proxy.endpoint());
+  const variable secure("HTTPS_PROXY", proxy.endpoint());
+  const variable none("NO_PROXY", "127.0.0.1,direct.invalid");
+  hub_options o = options();
+  o.endpoint = "http://hub.invalid";
+  const auto through = hub_client(o).download({"owner/name"}, file_, target_, {}, stop_);
+  ASSERT_TRUE(through) << render(through.error());
+  EXPECT_EQ(read_file(target_), content);
+  o.endpoint = "https://hub.invalid";
+  o.tries = 1;
+  EXPECT_EQ(hub_client(o).list({"owner/name"}).error().code, ec::unavailable);
+  EXPECT_EQ(proxy.lines().back(), "CONNECT hub.invalid:443 HTTP/1.1");
+  const auto asked = proxy.lines().size();
+  o.endpoint = "http://direct.invalid";
+  EXPECT_EQ(hub_client(o).list({"owner/name"}).error().code, ec::unavailable);
+  EXPECT_TRUE(hub_client(options()).list({"owner/name"})) << "this host is left out, too";
+  EXPECT_EQ(proxy.lines().size(), asked);
+}
+
+TEST_F(hub, tokens_do_not_follow_redirections_elsewhere) {
+  fault_hub store({{"/stored", content}});
+  fault_hub other({{"/stored", content}});
+  other.demand_token("secret");
+  hub_options o = options();
+  o.token = "secret";
+  const std::string path = "/owner/name/resolve/main/unet/model.safetensors";
+  server.redirect(path, store.endpoint() + "/stored");
+  ASSERT_TRUE(hub_client(o).download({"owner/name"}, file_, target_, {}, stop_));
+  fs::remove(target_);
+  server.redirect(path, other.endpoint() + "/stored");
+  EXPECT_EQ(hub_client(o).download({"owner/name"}, file_, target_, {}, stop_).error().code,
+            ec::unauthorized);
+  server.redirect(path, path);
+  const auto circle = hub_client(o).download({"owner/name"}, file_, target_, {}, stop_);
+  EXPECT_EQ(circle.error().code, ec::unavailable);
+  server.redirect(path, "file:///etc/passwd");
+  EXPECT_FALSE(hub_client(o).download({"owner/name"}, file_, target_, {}, stop_));
+  EXPECT_FALSE(fs::exists(target_));
 }
 
 TEST_F(hub, a_list_that_leads_out_of_the_folder_is_refused) {
@@ -203,8 +323,9 @@ TEST(hub_name, is_read_with_and_without_its_scheme) {
   EXPECT_EQ(parse_hub_name("a/b@v1").value().revision, "v1");
   EXPECT_EQ(parse_hub_name("hf://a/b@v1").value().text(), "a/b@v1");
   EXPECT_EQ(parse_hub_name("gpt2").value().text(), "gpt2");
-  for (const char* wrong :
-       {"", "hf://", "../x", "a/../b", "a/b/c", "a/b@", "a/b@../x", "a b", "/a"}) {
+  EXPECT_EQ(parse_hub_name("a/b@refs/pr/11").value().revision, "refs/pr/11");
+  for (const char* wrong : {"", "hf://", "../x", "a/../b", "a/b/c", "a/b@", "a/b@../x", "a b", "/a",
+                            "a/b@refs/../x", "a/b@/x", "a/b@x/"}) {
     EXPECT_FALSE(parse_hub_name(wrong)) << wrong;
   }
 }

@@ -13,9 +13,11 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -73,6 +75,28 @@ class fault_hub {
     const std::lock_guard lock(mutex_);
     token_ = std::move(token);
   }
+  /// Answers HEAD with 405, or with no length, or as servers do.
+  enum class heads { right, refused, without_length };
+  void answer_heads(heads how) {
+    const std::lock_guard lock(mutex_);
+    heads_ = how;
+  }
+  /// Further headers of a path's answers, each ending in CRLF.
+  void describe(const std::string& path, std::string headers) {
+    const std::lock_guard lock(mutex_);
+    descriptions_[path] = std::move(headers);
+  }
+  /// Requests for that path are sent elsewhere.
+  void redirect(const std::string& path, std::string location) {
+    describe(path, "Location: " + std::move(location) + "\r\n");
+    const std::lock_guard lock(mutex_);
+    redirected_.insert(path);
+  }
+  /// The first lines of the requests so far.
+  std::vector<std::string> lines() {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
   void set(const std::string& path, std::string body) {
     const std::lock_guard lock(mutex_);
     answers_[path] = std::move(body);
@@ -124,22 +148,42 @@ class fault_hub {
   struct plan {
     int status = 200;
     std::string body;
+    std::string headers{};
+    bool head = false;
     fault what = fault::none;
     bool file = false;
+    bool lengthless = false;
   };
+  static plan refusal(int status) {
+    plan out;
+    out.status = status;
+    return out;
+  }
   plan decide(const std::string& head) {
     const std::lock_guard lock(mutex_);
     ++requests_;
+    lines_.push_back(head.substr(0, head.find('\r')));
     const std::size_t begin = head.find(' ') + 1;
     std::string path = head.substr(begin, head.find(' ', begin) - begin);
     path = path.substr(0, path.find('?'));
     if (!token_.empty() &&
         head.find("Authorization: Bearer " + token_ + "\r\n") == std::string::npos)
-      return {401, {}, fault::none, false};
+      return refusal(401);
     const auto it = answers_.find(path);
-    if (it == answers_.end()) return {404, {}, fault::none, false};
-    plan out{200, it->second, fault::none, path.find("/resolve/") != std::string::npos};
-    if (out.file && !faults_.empty()) {
+    if (redirected_.count(path) > 0) {
+      plan out = refusal(302);
+      out.headers = descriptions_[path];
+      return out;
+    }
+    if (it == answers_.end()) return refusal(404);
+    plan out;
+    out.body = it->second;
+    out.headers = descriptions_[path];
+    out.head = head.starts_with("HEAD ");
+    out.file = path.find("/resolve/") != std::string::npos;
+    if (out.head && heads_ == heads::refused) return refusal(405);
+    out.lengthless = out.head && heads_ == heads::without_length;
+    if (out.file && !out.head && !faults_.empty()) {
       out.what = faults_.front();
       faults_.pop_front();
     }
@@ -150,7 +194,10 @@ class fault_hub {
     const std::string head = read_head(fd);
     if (head.empty()) return;
     plan p = decide(head);
-    if (p.status != 200) return write(fd, head_of(p.status, 0));
+    if (p.status != 200) return write(fd, head_of(p.status, 0, p.headers));
+    if (p.lengthless)
+      return write(fd, "HTTP/1.1 200 X\r\n" + p.headers + "Connection: close\r\n\r\n");
+    if (p.head) return write(fd, head_of(200, p.body.size(), p.headers));
     if (p.what == fault::hang_up) return;
     if (p.what == fault::too_many) return write(fd, head_of(429, 0, "Retry-After: 0\r\n"));
     if (p.what == fault::unavailable) return write(fd, head_of(503, 0));
@@ -191,6 +238,10 @@ class fault_hub {
   }
 
   std::map<std::string, std::string> answers_;
+  std::map<std::string, std::string> descriptions_;
+  std::set<std::string> redirected_;
+  std::vector<std::string> lines_;
+  heads heads_ = heads::right;
   std::deque<fault> faults_;
   std::string token_;
   std::mutex mutex_;

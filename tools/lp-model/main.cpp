@@ -66,14 +66,24 @@ result<void> show(const options& o) {
 
 result<void> verify(const options& o) {
   const fs::path folder = folder_of(o);
-  const auto wrong = actors::verify_model(folder);
-  if (!wrong) return fail(wrong.error());
-  for (const std::string& w : *wrong) std::cout << w << '\n';
-  if (!wrong->empty()) {
+  const auto found = actors::verify_model(folder);
+  if (!found) return fail(found.error());
+  for (const std::string& w : found->wrong) std::cout << w << '\n';
+  if (!found->wrong.empty()) {
     return fail(ec::bad_file, fmt::format("{}: {} files are wrong; pull it again", folder.string(),
-                                          wrong->size()));
+                                          found->wrong.size()));
   }
-  std::cout << folder.string() << ": every file is as the hub has it\n";
+  for (const std::string& path : found->by_size_alone) {
+    std::cout << path << ": has the right size; the hub named no digest to compare\n";
+  }
+  if (found->by_size_alone.empty()) {
+    std::cout << folder.string() << ": every file is as the hub has it\n";
+  } else {
+    std::cout << fmt::format(
+        "{}: {} of {} files are as the hub has them, of the others only the "
+        "size could be compared\n",
+        folder.string(), found->files - found->by_size_alone.size(), found->files);
+  }
   return {};
 }
 
