@@ -129,6 +129,9 @@ class model {
     return {};
   }
 
+  /// What a person should know of how it was loaded: what was assumed, what was left out.
+  virtual std::vector<std::string> notes() const { return {}; }
+
   /// The safety checker that came with the model; null without one. Its bytes() count in bytes().
   virtual std::shared_ptr<safety_classifier> safety() const { return nullptr; }
 

@@ -22,6 +22,7 @@
 #include "pipelines/engine/safetensors.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "pipelines/weights/part_weights.hpp"
+#include "runtime/base/log.hpp"
 
 namespace lp::engine {
 
@@ -31,7 +32,7 @@ namespace fs = std::filesystem;
 
 /// Buffers that old transformers saved: nothing is lost without them.
 bool is_stray(std::string_view name) {
-  return name == "position_ids" || name.ends_with(".position_ids");
+  return name == "position_ids" || name.ends_with(".position_ids") || name == "logit_scale";
 }
 
 void append(std::string& text, std::string_view title, const std::vector<std::string>& entries) {
@@ -144,15 +145,29 @@ at::Tensor checkpoint::take(const std::string& name, at::IntArrayRef shape) {
   return tensor;
 }
 
-result<void> checkpoint::finish() const {
-  std::vector<std::string> unexpected;
+std::vector<std::string> checkpoint::unexpected() const {
+  std::vector<std::string> out;
   for (const auto& [name, tensor] : where_)
-    if (!taken_.contains(name) && !is_stray(name)) unexpected.push_back(name);
-  if (missing_.empty() && wrong_.empty() && unexpected.empty()) return {};
+    if (!taken_.contains(name) && !is_stray(name)) out.push_back(name);
+  return out;
+}
+
+std::string left_out_note(std::string_view part, const std::vector<std::string>& names) {
+  constexpr std::size_t most = 3;
+  const auto shown = std::min(names.size(), most);
+  return fmt::format(
+      "{}: {} tensor{} left out, which this kind of network does not have: {}{}", part,
+      names.size(), names.size() == 1 ? "" : "s",
+      fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+      shown < names.size() ? ", ..." : "");
+}
+
+result<void> checkpoint::finish() const {
+  if (missing_.empty() && wrong_.empty()) return {};
   auto message = fmt::format("{}: the weights do not fit config.json", folder_.string());
   append(message, "missing", missing_);
   append(message, "wrong", wrong_);
-  append(message, "unexpected", unexpected);
+  append(message, "unexpected", unexpected());
   return fail(ec::bad_file, std::move(message));
 }
 
@@ -162,6 +177,8 @@ result<std::unique_ptr<Net>> build_network(const Config& config, checkpoint& sou
   try {
     auto net = std::make_unique<Net>(config, scope(source));
     if (auto ok = source.finish(); !ok) return fail(ok.error());
+    if (const auto extra = source.unexpected(); !extra.empty())
+      log::warn("models", "{}", left_out_note(source.what().string(), extra));
     if constexpr (requires { net->pack(); }) {
       if (packed) net->pack();
     }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -60,9 +61,17 @@ class checkpoint : public parameters {
   at::Tensor take(const std::string& name, at::IntArrayRef shape) override;
   bool has(const std::string& name) const override;
 
-  /// After construction of the network: ec::bad_file with all missing, wrongly shaped and
-  /// unexpected tensors, if there are any. A stray position_ids is let pass.
+  /// After construction of the network: ec::bad_file with all missing and wrongly shaped tensors,
+  /// if there are any, and beside them the unexpected ones, which may be the same under other
+  /// names.
   result<void> finish() const;
+
+  /// Tensors that the network did not ask for: it computes without them. Buffers that libraries
+  /// save with a network and make anew are not among them.
+  std::vector<std::string> unexpected() const;
+
+  /// What opens its messages.
+  const std::filesystem::path& what() const { return folder_; }
 
   /// Bytes of the tensors handed out, in the dtype handed out.
   std::uint64_t bytes() const { return bytes_; }
@@ -87,6 +96,9 @@ class checkpoint : public parameters {
   bool later_ = false;
   put_off_copies put_off_;
 };
+
+/// "unet: 2 tensors left out, which this kind of network does not have: a, b".
+std::string left_out_note(std::string_view part, const std::vector<std::string>& names);
 
 /// A component with its weights: config.json and the tensors beside it. `bytes`, where given,
 /// receives the memory the weights hold. A UNet that is not packed computes the same, slower.

@@ -14,8 +14,6 @@ namespace lp::engine {
 
 namespace {
 
-constexpr std::size_t most_pieces = 16;
-
 /// Tokens of a prompt without start and end, each with its weight.
 struct weighted_tokens {
   std::vector<std::int64_t> ids;
@@ -106,7 +104,7 @@ std::size_t pieces_of(const stable_diffusion::parts& p, const prompt_list& promp
       most = std::max(most, (count + room(words) - 1) / room(words));
     }
   }
-  return std::min(most, most_pieces);
+  return most;
 }
 
 conditioning encode_prompts(const stable_diffusion::parts& p, const prompt_list& prompts,

@@ -22,8 +22,10 @@ struct conditioning {
   at::Tensor pooled;  ///< fp32 [prompts, size], of SDXL's second encoder; undefined otherwise
 };
 
-/// Pieces of the tokenizers' length that the longest of the prompts needs, at most 16; what is
-/// longer is cut.
+/// Pieces that are encoded at most; what is longer is cut.
+inline constexpr std::size_t most_pieces = 16;
+
+/// Pieces of the tokenizers' length that the longest of the prompts needs.
 std::size_t pieces_of(const stable_diffusion::parts& p, const prompt_list& prompts);
 
 /// Encodes every prompt in so many pieces; short ones are filled up with empty text.

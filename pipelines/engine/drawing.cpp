@@ -100,6 +100,9 @@ int drawing::total() const {
 std::int64_t drawing::count() const {
   return state_->latents.size(0);
 }
+const std::vector<std::string>& drawing::notes() const {
+  return state_->notes;
+}
 const at::Tensor& drawing::latents() const {
   return state_->latents;
 }

@@ -19,6 +19,7 @@
 #include "pipelines/engine/random.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 #include "pipelines/engine/upload.hpp"
+#include "pipelines/scheduler_names.hpp"
 
 namespace lp::engine {
 
@@ -26,8 +27,12 @@ namespace {
 
 using parts = stable_diffusion::parts;
 
+/// `what` begins with the field's name and a colon.
 error wrong(const std::string& what) {
-  return {ec::invalid_parameters, what, {}};
+  const auto colon = what.find(": ");
+  return {ec::invalid_parameters,
+          what,
+          {{{"body", what.substr(0, colon)}, what.substr(colon + 2), "value_error"}}};
 }
 
 result<void> check_lists(const drawing_request& r) {
@@ -129,12 +134,26 @@ class beginning {
     auto made = p_.new_scheduler(r_.scheduler);
     if (!made) return fail(made.error());
     s_.scheduler = std::move(*made);
-    if (r_.eta != 0) s_.scheduler->set_eta(r_.eta);
+    s_.scheduler->set_eta(r_.eta);
+    note_what_is_ignored();
     if (!starts_with_image()) return s_.scheduler->set_timesteps(r_.steps);
     const auto first = s_.scheduler->set_timesteps_from(r_.steps, r_.strength);
     if (!first) return fail(first.error());
     s_.first = s_.next = *first;
     return {};
+  }
+
+  /// The Python pipelines ignore them, too, without a word.
+  void note_what_is_ignored() {
+    const auto* own = p_.scheduler_config.if_contains("_class_name");
+    std::string sampler(pipelines::scheduler_class_of(r_.scheduler));
+    if (sampler.empty()) sampler = p_.scheduler_class;
+    if (sampler.empty() && own != nullptr && own->is_string()) sampler = own->get_string();
+    if (r_.eta != 0 && sampler != "DDIMScheduler" && sampler != "TCDScheduler")
+      s_.notes.push_back(fmt::format("eta has no effect on the sampler {}", sampler));
+    if (r_.guidance_rescale > 0 && (!guided() || p_.kind == diffusion_kind::editing))
+      s_.notes.emplace_back(guided() ? "guidance_rescale has no effect on editing models"
+                                     : "guidance_rescale has no effect without guidance");
   }
 
   bool guided() const {
@@ -159,6 +178,11 @@ class beginning {
     const prompt_list avoided{negatives, negatives_2};
     auto pieces = pieces_of(p_, asked);
     if (guided()) pieces = std::max(pieces, pieces_of(p_, avoided));
+    if (pieces > most_pieces) {
+      pieces = most_pieces;
+      s_.notes.push_back(fmt::format("of the prompts only the first {} tokens are heeded",
+                                     pieces * (p_.tokenizers.front().max_length() - 2)));
+    }
 
     const auto positive = encode_prompts(p_, asked, pieces, r_.clip_skip);
     s_.prompts = positive.text;

@@ -300,6 +300,8 @@ class image_model final : public pipelines::model {
   }
   std::shared_ptr<pipelines::safety_classifier> safety() const override { return safety_; }
 
+  std::vector<std::string> notes() const override { return pipeline_->notes(); }
+
   /// Opens the safety checker that model_index.json names, if it is there.
   result<void> open_safety(const fs::path& folder) {
     if (!has_safety_checker(folder)) return {};
@@ -360,6 +362,8 @@ class image_model final : public pipelines::model {
       started = stable_diffusion::start(*variant, job->request);
     }
     if (!started) return fail(started.error());
+    for (const auto* more : {&(*variant)->notes(), &(*started)->notes()})
+      job->notes.insert(job->notes.end(), more->begin(), more->end());
     return std::make_unique<image_run>(where_, std::move(*job), std::move(*started), text_ms);
   }
 

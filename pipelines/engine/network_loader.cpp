@@ -20,7 +20,13 @@ struct held_network {
   std::shared_ptr<Network> network;
   std::uint64_t bytes = 0;
   std::shared_future<void> packing{};
+  std::vector<std::string> left_out{};  ///< tensors of its files that it does not have
 };
+
+/// The part's own name, which is what a person knows: "unet".
+std::string part_name(const component& from) {
+  return from.what.filename().string();
+}
 
 /// Of what the file's header does not tell, the message names the file.
 error told_of(const component& from, error e) {
@@ -62,8 +68,11 @@ result<void> network_loader::add(part<Network>& into, component from,
   using held = held_network<const Network>;
   using shared = shared_networks<held, typename part<Network>::config_type>;
   auto bytes = std::make_shared<std::uint64_t>(0);
+  auto left_out = std::make_shared<std::vector<std::string>>();
+  const auto name = part_name(from);
   auto load = [wanted = typename shared::wanted{setting(dtype), config, std::move(from)}, dtype,
-               device = options_.device, bytes]() -> result<std::shared_ptr<const Network>> {
+               device = options_.device, bytes,
+               left_out]() -> result<std::shared_ptr<const Network>> {
     const auto there = shared::instance().get(
         wanted, [&](stored_tensors tensors) -> result<std::shared_ptr<held>> {
           const auto source = checkpoint::of(std::move(tensors), wanted.from.what, dtype, device);
@@ -71,10 +80,12 @@ result<void> network_loader::add(part<Network>& into, component from,
           auto made = build_network<Network>(wanted.config, *source, &out->bytes);
           if (!made) return fail(told_of(wanted.from, made.error()));
           out->network = std::move(*made);
+          out->left_out = source->unexpected();
           return out;
         });
     if (!there) return fail(there.error());
     *bytes = (*there)->bytes;
+    *left_out = (*there)->left_out;
     return std::shared_ptr<const Network>(*there, (*there)->network.get());
   };
   auto made = options_.low_memory ? part<Network>::on_demand(std::move(load)) : [&] {
@@ -83,6 +94,7 @@ result<void> network_loader::add(part<Network>& into, component from,
   }();
   if (!made) return fail(made.error());
   into = std::move(*made);
+  if (!left_out->empty()) parts_.notes.push_back(left_out_note(name, *left_out));
   if (options_.low_memory) {
     parts_.largest_absent = std::max(parts_.largest_absent, *bytes);
   } else {
@@ -110,11 +122,14 @@ result<void> network_loader::add_unet(component from, const unet_config& config,
         auto made = build_network<unet>(config, *source, &out->bytes, false);
         if (!made) return fail(told_of(from, made.error()));
         out->network = std::move(*made);
+        out->left_out = source->unexpected();
         out->packing = pack_meanwhile(out->network, source->take_put_off());
         return out;
       });
   if (!there) return fail(there.error());
   parts_.bytes += (*there)->bytes;
+  if (!(*there)->left_out.empty())
+    parts_.notes.push_back(left_out_note(part_name(from), (*there)->left_out));
   parts_.packing = (*there)->packing;
   parts_.unet = std::shared_ptr<const unet>(*there, (*there)->network.get());
   return {};

@@ -157,6 +157,27 @@ void add_vae(std::string_view name, const stored_tensor& tensor, std::size_t lev
   out[to] = as_matrix ? reshaped(tensor, {tensor.shape[0], tensor.shape[1]}) : tensor;
 }
 
+/// What trainers save beside the components: schedules, averaged copies, words about the training.
+bool is_usual_beside(std::string_view name) {
+  constexpr std::array<std::string_view, 12> exact = {"betas",
+                                                      "v_pred",
+                                                      "ztsnr",
+                                                      "logvar",
+                                                      "scale_factor",
+                                                      "global_step",
+                                                      "denoiser.sigmas",
+                                                      "cond_stage_model.logit_scale",
+                                                      "conditioner.embedders.0.logit_scale",
+                                                      "conditioner.embedders.1.logit_scale",
+                                                      "posterior_mean_coef1",
+                                                      "posterior_mean_coef2"};
+  constexpr std::array<std::string_view, 7> beginnings = {
+      "model_ema.", "alphas_cumprod", "sqrt_", "log_one_minus_", "posterior_", "lvlb_", "loss."};
+  return std::find(exact.begin(), exact.end(), name) != exact.end() ||
+         std::any_of(beginnings.begin(), beginnings.end(),
+                     [&](std::string_view b) { return name.starts_with(b); });
+}
+
 std::size_t vae_levels(const stored_tensors& original) {
   std::size_t levels = 0;
   while (original.contains(
@@ -220,6 +241,8 @@ renamed_checkpoint rename_original(const stored_tensors& original) {
     if (take(rest, "model.diffusion_model.")) {
       if (auto to = diffusers_unet_name(std::string(rest), blocks); !to.empty())
         out.unet[to] = tensor;
+      else
+        out.left_out.push_back(name);
     } else if (take(rest, "first_stage_model.")) {
       add_vae(rest, tensor, levels, out.vae);
     } else if (take(rest, "cond_stage_model.transformer.") ||
@@ -230,6 +253,8 @@ renamed_checkpoint rename_original(const stored_tensors& original) {
       add_open_clip(rest, tensor, out.text);
     } else if (take(rest, "conditioner.embedders.1.model.")) {
       add_open_clip(rest, tensor, out.text_2);
+    } else if (!is_usual_beside(name)) {
+      out.left_out.push_back(name);
     }
   }
   return out;

@@ -30,6 +30,9 @@ class single_file_loader {
     if (const auto tried = p_->new_scheduler(); !tried) return fail(tried.error());
     if (auto ok = load_words(); !ok) return fail(ok.error());
     if (auto ok = load_networks(); !ok) return fail(ok.error());
+    if (!sorted_->assumed.empty()) p_->notes.push_back(sorted_->assumed);
+    if (const auto& extra = sorted_->tensors.left_out; !extra.empty())
+      p_->notes.push_back(left_out_note(file_.filename().string(), extra));
     return std::move(p_);
   }
 

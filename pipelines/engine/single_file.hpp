@@ -17,9 +17,10 @@
 namespace lp::engine {
 
 /// The tensors of the original naming, sorted by component and renamed as in Diffusers folders.
-/// Names of no component (schedules, EMA copies) are dropped.
+/// Names of no component (schedules, EMA copies) are left out.
 struct renamed_checkpoint {
   stored_tensors unet, vae, text, text_2;
+  std::vector<std::string> left_out;  ///< names of no component that nobody expects in such a file
 };
 renamed_checkpoint rename_original(const stored_tensors& original);
 
@@ -36,14 +37,14 @@ struct sorted_checkpoint {
   bool xl = false;                                         ///< two text encoders
   bool open_clip = false;       ///< the first text encoder is padded with "!"
   std::filesystem::path words;  ///< the tokenizer's folder
+  std::string assumed;          ///< what of the file is a guess, for a person; empty: nothing
 };
 
 /// Sorts a file out: SD 1.x, 2.x, SDXL, inpainting and editing networks, told apart by their
 /// shapes. The words of the tokenizer are taken from a folder "tokenizer" beside the file or one
-/// above. SD 2.x with 768 pixels predicts v, which no file says: a name with "768" or "-v" means
-/// it, or a file of the same name ending in .json with {"prediction_type": "v_prediction"}. That
-/// file may also hold whole configurations under "unet", "vae", "text_encoder", "text_encoder_2",
-/// "scheduler".
+/// above. What the network predicts is prediction_of() of checkpoint_prediction.hpp. A file of the
+/// same name ending in .json may hold whole configurations under "unet", "vae", "text_encoder",
+/// "text_encoder_2", "scheduler".
 ///
 /// `ahead` as in open_tensors().
 result<sorted_checkpoint> sort_single_file(const std::filesystem::path& file, bool ahead = true);

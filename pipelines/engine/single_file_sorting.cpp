@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
+#include <optional>
+#include <vector>
+
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
 
 #include "pipelines/checkpoint_words.hpp"
 #include "pipelines/engine/clip_text.hpp"
 #include "pipelines/engine/json_file.hpp"
+#include "pipelines/engine/schedulers/zero_snr.hpp"
 #include "pipelines/engine/single_file.hpp"
+#include "pipelines/weights/checkpoint_prediction.hpp"
 
 namespace lp::engine {
 
@@ -119,9 +124,6 @@ result<void> trim_text(stored_tensors& tensors, const json::object& json) {
 
 /// What the file cannot say may stand beside it.
 result<void> heed_sidecar(const fs::path& file, sorted_checkpoint& c) {
-  const auto name = file.stem().string();
-  if (name.find("768") != name.npos || name.find("-v") != name.npos)
-    if (c.open_clip) c.scheduler["prediction_type"] = "v_prediction";
   auto beside = file;
   beside.replace_extension(".json");
   std::error_code ignored;
@@ -136,8 +138,26 @@ result<void> heed_sidecar(const fs::path& file, sorted_checkpoint& c) {
     const auto* member = given->if_contains(key);
     if (member != nullptr && member->is_object()) *into = member->get_object();
   }
-  if (const auto* type = given->if_contains("prediction_type"); type != nullptr)
-    c.scheduler["prediction_type"] = *type;
+  return {};
+}
+
+/// What the network predicts goes into the scheduler's configuration.
+result<void> decide_prediction(const fs::path& file, const stored_tensors& tensors,
+                               sorted_checkpoint& c) {
+  const auto values = [&](const std::string& name) -> std::optional<std::vector<double>> {
+    const auto it = tensors.find(name);
+    if (it == tensors.end()) return std::nullopt;
+    const auto loaded = it->second.load();
+    if (!loaded || !at::isFloatingType(loaded->scalar_type())) return std::nullopt;
+    const auto plain = loaded->to(at::kDouble).contiguous();
+    const auto* first = plain.data_ptr<double>();
+    return std::vector<double>(first, first + plain.numel());
+  };
+  const auto found = pipelines::prediction_of(file, values);
+  if (!found) return fail(found.error());
+  c.scheduler["prediction_type"] = found->type;
+  if (found->zero_terminal_snr) set_zero_terminal_snr(c.scheduler, true);
+  if (found->told_by.empty()) c.assumed = "this model " + found->text();
   return {};
 }
 
@@ -155,6 +175,7 @@ result<sorted_checkpoint> sort_single_file(const fs::path& file, bool ahead) {
                             file.string(), named.unet.size(), named.vae.size(), named.text.size()));
   sorted_checkpoint out = recognise(std::move(named));
   if (auto ok = heed_sidecar(file, out); !ok) return fail(ok.error());
+  if (auto ok = decide_prediction(file, *tensors, out); !ok) return fail(ok.error());
   if (auto ok = trim_text(out.tensors.text, out.text); !ok) return fail(ok.error());
   if (auto ok = trim_text(out.tensors.text_2, out.text_2); !ok) return fail(ok.error());
   auto words = pipelines::tokenizer_of(file);

@@ -12,6 +12,7 @@
 
 #include "pipelines/engine/config_reader.hpp"
 #include "pipelines/engine/json_file.hpp"
+#include "pipelines/weights/checkpoint_prediction.hpp"
 
 namespace lp::engine {
 
@@ -54,7 +55,7 @@ std::string to_string(const picture_size& size) {
 }
 
 result<model_facts> read_model_facts(const std::filesystem::path& folder, std::int64_t scale) {
-  const auto file = folder / "lp_model.json";
+  const auto file = pipelines::facts_file(folder);
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return model_facts{};
   auto object = read_json_file(file);

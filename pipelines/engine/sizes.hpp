@@ -2,7 +2,7 @@
 // Which picture sizes a model draws, and what becomes of requests for others.
 //
 // A model may say what it was trained for in a file of ours, lp_model.json, beside its
-// model_index.json. All members are optional:
+// model_index.json or its one file. All members are optional:
 //
 //   {
 //     "sizes": [[64, 64], [96, 64]],   width and height in pixels of what it draws well
@@ -10,6 +10,8 @@
 //     "max_guidance": 1.5,             guidance scales above this are drawn with it
 //     "loras": {"style": 0.8},         LoRA files and strengths that every request gets; what a
 //                                      request says of the same name counts, 0 leaves it out
+//     "prediction_type": "epsilon",    what the network predicts, or "v_prediction", "sample"
+//     "zero_terminal_snr": false,      whether it was trained down to no signal at all
 //     "description": "...",            for people
 //     "licence": "MIT"
 //   }
@@ -53,8 +55,9 @@ struct model_facts {
   std::string licence;
 };
 
-/// The facts of a model folder; all empty without the file. ec::bad_file names the wrong member:
-/// sides of "sizes" must be multiples of `scale` from `scale` to max_picture_side.
+/// The facts of a model folder, or of a checkpoint's file; all empty without lp_model.json.
+/// ec::bad_file names the wrong member: sides of "sizes" must be multiples of `scale` from `scale`
+/// to max_picture_side.
 result<model_facts> read_model_facts(const std::filesystem::path& folder, std::int64_t scale);
 
 /// At what size to draw a requested one.

@@ -15,10 +15,12 @@
 #include "pipelines/engine/network_loader.hpp"
 #include "pipelines/engine/precision.hpp"
 #include "pipelines/engine/python_json.hpp"
+#include "pipelines/engine/schedulers/zero_snr.hpp"
 #include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
 #include "pipelines/engine/upload.hpp"
+#include "pipelines/weights/checkpoint_prediction.hpp"
 
 namespace lp::engine {
 
@@ -106,6 +108,15 @@ void apply(overrides over, json::object& config) {
   }
 }
 
+/// The owner's word of what the network predicts.
+result<void> apply_override(const fs::path& model, json::object& config) {
+  const auto said = pipelines::read_prediction_override(model);
+  if (!said) return fail(said.error());
+  if (said->type) config["prediction_type"] = *said->type;
+  if (said->zero_terminal_snr) set_zero_terminal_snr(config, *said->zero_terminal_snr);
+  return {};
+}
+
 /// The factor that the x4 upscaler's latents need; its files give another one.
 constexpr double upscaler_scaling = 0.08333;
 
@@ -170,6 +181,7 @@ class pipeline_loader {
     parts_->scheduler_config = std::move(*config);
     if (!replaced) parts_->scheduler_class = component_class(index, "scheduler");
     apply(over, parts_->scheduler_config);
+    if (auto ok = apply_override(folder_, parts_->scheduler_config); !ok) return ok;
     const auto tried = parts_->new_scheduler();
     if (tried) return {};
     return fail(tried.error().code, fmt::format("{}: {}", file.string(), tried.error().message));
@@ -412,6 +424,9 @@ std::uint64_t stable_diffusion::bytes() const {
 }
 void stable_diffusion::wait_until_packed() const {
   if (parts_->packing.valid()) parts_->packing.wait();
+}
+const std::vector<std::string>& stable_diffusion::notes() const {
+  return parts_->notes;
 }
 std::int64_t stable_diffusion::scale() const {
   return parts_->scale();

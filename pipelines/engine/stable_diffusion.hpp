@@ -77,7 +77,7 @@ struct drawing_request {
   /// of arXiv 2305.08891; 0: none.
   double guidance_rescale = 0;
   int clip_skip = 0;                             ///< layers of the text encoder left out at its end
-  double eta = 0;                                ///< see scheduler::set_eta()
+  double eta = 0;                                ///< see scheduler::set_eta(); TCD's, too
   std::string scheduler;                         ///< see choose_scheduler(); empty: the model's
   std::optional<size_condition> sizes;           ///< SDXL; default: the picture's own
   std::optional<size_condition> negative_sizes;  ///< SDXL; default: as `sizes`
@@ -128,6 +128,9 @@ class drawing {
   /// folder "vae_tiny" beside the others); ec::bad_request without one.
   result<at::Tensor> preview(std::int64_t i) const;
 
+  /// What of the request has no effect, for a person.
+  const std::vector<std::string>& notes() const;
+
   /// fp32 [count, channels, height / scale, width / scale], on the pipeline's device.
   const at::Tensor& latents() const;
   /// fp32 [prompts, tokens, size].
@@ -163,6 +166,10 @@ class stable_diffusion {
   /// schedulers that are not known, ...).
   static result<std::shared_ptr<const stable_diffusion>> load(
       const std::filesystem::path& folder, const stable_diffusion_options& options = {});
+
+  /// What a person should know of how it was loaded: what was assumed of a checkpoint in one file,
+  /// and which tensors were left out.
+  const std::vector<std::string>& notes() const;
 
   /// The same pipeline with low-rank additions; it shares all weights. `unmatched` receives the
   /// names in the files that fit nothing here. ec::bad_file where a shape does not fit.

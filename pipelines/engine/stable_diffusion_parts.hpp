@@ -64,6 +64,8 @@ struct stable_diffusion::parts {
   std::uint64_t bytes = 0;           ///< of what is always in memory
   std::uint64_t largest_absent = 0;  ///< of the largest part that is there only while it is used
   adapter_sizes adapters;            ///< held by this variant; among `bytes`
+  /// What a person should know of how it was loaded: assumptions, and what was left out.
+  std::vector<std::string> notes;
 
   /// What a file's additions would take here.
   adapter_sizes adapters_of(const lora_file& file) const;
@@ -148,6 +150,8 @@ struct drawing::state {
 
   /// A mask without a network for it: outside, each step puts the picture's own latents back.
   at::Tensor kept, kept_noise, mask;
+
+  std::vector<std::string> notes;  ///< see drawing::notes()
 
   std::uint64_t serial = 0;  ///< no other drawing of the process has it
   /// Of the calls that began with a picture of this drawing, by its number.

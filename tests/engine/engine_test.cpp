@@ -113,6 +113,32 @@ TEST(engine, draws_a_png_and_tells_seed_stages_and_units) {
   EXPECT_TRUE(out.notes.empty());
 }
 
+TEST(engine, heeds_every_parameter_of_sampling_or_says_that_it_cannot) {
+  const auto model = load(small_model());
+  const auto file = [&](std::string_view more) {
+    return *draw(*model, params(more)).files[0].data;
+  };
+  const auto usual = file("{}");
+  EXPECT_EQ(file(R"({"scheduler": "", "clip_skip": 0, "eta": 0.0, "guidance_rescale": 0.0})"),
+            usual);
+  for (const char* other :
+       {R"({"scheduler": "euler_a"})", R"({"clip_skip": 1})", R"({"guidance_rescale": 0.7})"})
+    EXPECT_NE(file(other), usual) << other;
+  const auto ddim = file(R"({"scheduler": "ddim"})");
+  EXPECT_EQ(file(R"({"scheduler": "DDIMScheduler"})"), ddim);
+  EXPECT_NE(file(R"({"scheduler": "ddim", "eta": 1.0})"), ddim);
+  const auto idle = draw(*model, params(R"({"eta": 0.5, "guidance_rescale": 0.5,
+                                            "guidance_scale": 1})"));
+  EXPECT_THAT(idle.notes, ElementsAre("eta has no effect on the sampler PNDMScheduler",
+                                      "guidance_rescale has no effect without guidance"));
+  const auto deep = refusal(*model, R"({"clip_skip": 30})");
+  EXPECT_EQ(deep.code, ec::invalid_parameters);
+  EXPECT_EQ(deep.fields.at(0).loc.back(), "clip_skip");
+  const auto endless =
+      draw(*model, params(json::serialize(json::object{{"prompt", std::string(4000, '!')}})));
+  EXPECT_THAT(endless.notes, Contains(HasSubstr("only the first 1200 tokens")));
+}
+
 TEST(engine, counts_seeds_up_and_draws_each_as_if_alone) {
   const auto model = load(small_model());
   const auto three = draw(*model, params(R"({"num_images_per_prompt": 3})"));

@@ -21,6 +21,7 @@ namespace lp::engine {
 namespace {
 
 namespace fs = std::filesystem;
+using named_tensors = std::vector<std::pair<std::string, at::Tensor>>;
 using ::testing::HasSubstr;
 
 const fs::path shapes = fs::path(LP_SOURCE_DIR).parent_path() / "shared" / "hf-configs" / "shapes";
@@ -270,6 +271,97 @@ TEST(single_file, becomes_a_folder_that_draws_the_same) {
   const auto index = read_json_file(folder / "model_index.json").value();
   EXPECT_EQ(index.at("_class_name"), "StableDiffusionPipeline");
   EXPECT_FALSE(unpack_single_file(file, folder / "other", "fp8"));
+}
+
+named_tensors tensors_of(const fs::path& file) {
+  named_tensors out;
+  const auto tensors = open_tensors(file).value();
+  for (const auto& [name, stored] : tensors) out.emplace_back(name, stored.load().value());
+  return out;
+}
+
+TEST(single_file, predicts_what_its_tensors_say_whatever_it_is_called) {
+  const auto file = single_file("keys");
+  const auto plain = tensors_of(file);
+  EXPECT_EQ(sort_single_file(file)->scheduler.at("prediction_type"), "epsilon");
+  for (const auto* name : {"768-v-ema.safetensors", "model-v.safetensors"}) {
+    const auto named = file.parent_path() / name;
+    fs::copy_file(file, named);
+    fs::copy_file(file.parent_path() / "tiny.json", fs::path(named).replace_extension(".json"));
+    EXPECT_EQ(sort_single_file(named)->scheduler.at("prediction_type"), "epsilon") << name;
+  }
+  auto with_keys = plain;
+  with_keys.emplace_back("v_pred", at::empty({0}));
+  EXPECT_TRUE(save_safetensors(file, with_keys));
+  auto sorted = sort_single_file(file).value();
+  EXPECT_EQ(sorted.scheduler.at("prediction_type"), "v_prediction");
+  EXPECT_FALSE(sorted.scheduler.contains("rescale_betas_zero_snr"));
+  EXPECT_EQ(sorted.assumed, "");
+  with_keys.emplace_back("ztsnr", at::empty({0}));
+  EXPECT_TRUE(save_safetensors(file, with_keys));
+  sorted = sort_single_file(file).value();
+  EXPECT_EQ(sorted.scheduler.at("rescale_betas_zero_snr"), true);
+  EXPECT_EQ(sorted.scheduler.at("timestep_spacing"), "trailing");
+  EXPECT_TRUE(loaded(file)->notes().empty());
+}
+
+TEST(single_file, draws_as_a_folder_whose_scheduler_says_the_same) {
+  const auto file = single_file("as_folder");
+  auto with_key = tensors_of(file);
+  with_key.emplace_back("v_pred", at::empty({0}));
+  EXPECT_TRUE(save_safetensors(file, with_key));
+  const auto folder = copy_of_small_model("as_folder");
+  replace_in(folder / "scheduler" / "scheduler_config.json", "\"epsilon\"", "\"v_prediction\"");
+  const auto expected = drawn(folder);
+  EXPECT_TRUE(at::equal(drawn(file), expected));
+  EXPECT_FALSE(at::equal(drawn(small_model()), expected));
+  // The owner's word goes before the file's.
+  std::ofstream(file.parent_path() / "lp_model.json") << R"({"prediction_type": "epsilon"})";
+  EXPECT_TRUE(at::equal(drawn(file), drawn(small_model())));
+  std::ofstream(folder / "lp_model.json") << R"({"prediction_type": "epsilon"})";
+  EXPECT_TRUE(at::equal(drawn(folder), drawn(small_model()))) << "of folders, too";
+  std::ofstream(folder / "lp_model.json") << R"({"prediction_type": "noise"})";
+  EXPECT_THAT(stable_diffusion::load(folder).error().message, HasSubstr("prediction_type"));
+}
+
+TEST(single_file, loads_without_what_its_networks_do_not_have) {
+  const auto file = single_file("clutter");
+  auto tensors = tensors_of(file);
+  const auto extra = at::ones({3});
+  for (const auto* name :
+       {"betas", "alphas_cumprod", "model_ema.decay", "embedding_manager.x", "lora_te_x.alpha",
+        "model.diffusion_model.extra.weight", "first_stage_model.loss.logvar"})
+    tensors.emplace_back(name, extra);
+  EXPECT_TRUE(save_safetensors(file, tensors));
+  const auto pipeline = loaded(file);
+  ASSERT_TRUE(pipeline);
+  EXPECT_TRUE(at::equal(drawn(pipeline), drawn(small_model())));
+  std::string told;
+  for (const auto& note : pipeline->notes()) told += note + "\n";
+  EXPECT_THAT(told, HasSubstr("tiny.safetensors: 3 tensors left out"));
+  EXPECT_THAT(told, HasSubstr("embedding_manager.x, lora_te_x.alpha, model.diffusion_model.ex"));
+  EXPECT_THAT(told, HasSubstr("loss.logvar"));
+  std::erase_if(tensors, [](const auto& t) {
+    return t.first == "model.diffusion_model.input_blocks.0.0.weight";
+  });
+  EXPECT_TRUE(save_safetensors(file, tensors));
+  EXPECT_THAT(stable_diffusion::load(file).error().message,
+              HasSubstr("1 missing tensor(s): conv_in.weight"));
+}
+
+TEST(folder, loads_without_what_its_networks_do_not_have) {
+  const auto folder = copy_of_small_model("clutter");
+  const auto file = folder / "unet" / "diffusion_pytorch_model.safetensors";
+  auto tensors = tensors_of(file);
+  tensors.emplace_back("stray.weight", at::ones({3}));
+  fs::remove(file);
+  EXPECT_TRUE(save_safetensors(file, tensors));
+  const auto pipeline = loaded(folder);
+  ASSERT_TRUE(pipeline);
+  ASSERT_EQ(pipeline->notes().size(), 1U);
+  EXPECT_EQ(pipeline->notes()[0],
+            "unet: 1 tensor left out, which this kind of network does not have: stray.weight");
+  EXPECT_TRUE(at::equal(drawn(pipeline), drawn(small_model())));
 }
 
 TEST(single_file, says_what_is_missing) {

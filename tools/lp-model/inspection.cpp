@@ -13,6 +13,7 @@
 #include "pipelines/engine.hpp"
 #include "pipelines/model_files.hpp"
 #include "pipelines/model_index.hpp"
+#include "pipelines/weights/checkpoint_prediction.hpp"
 #include "runtime/base/bytes.hpp"
 
 namespace lp::model_tool {
@@ -50,6 +51,7 @@ void ask_for_memory(const fs::path& folder, model_report& out) {
     out.why_no_memory = model.error().message;
     return;
   }
+  out.notes = (*model)->notes();
   for (const int side : {512, 1024}) {
     const auto need = (*model)->memory_for(request(side));
     if (need && need->peak > 0) out.memory.push_back({side, need->peak});
@@ -89,6 +91,9 @@ result<void> look_at_checkpoint(const fs::path& file, model_report& out) {
   const auto parts = pipelines::checkpoint_parts(file);
   if (!parts) return fail(parts.error());
   for (const auto& [name, weights] : *parts) out.parts.push_back({name, "", weights});
+  const auto predicts = pipelines::prediction_of(file);
+  if (predicts) out.predicts = predicts->text();
+  if (!predicts) out.missing.push_back(predicts.error().message);
   if (!pipelines::tokenizer_of(file)) {
     out.missing.push_back(
         fmt::format("{}: a folder \"tokenizer\" with CLIP's vocab.json and merges.txt",
@@ -139,6 +144,8 @@ std::string to_text(const model_report& r) {
                        human_bytes(total.bytes + m.bytes), m.side, m.side, human_bytes(m.bytes));
   }
   if (!r.why_no_memory.empty()) out += fmt::format("memory    not told: {}\n", r.why_no_memory);
+  if (!r.predicts.empty()) out += fmt::format("network   {}\n", r.predicts);
+  for (const std::string& note : r.notes) out += fmt::format("note      {}\n", note);
   for (const std::string& part : r.absent) {
     out += fmt::format("absent    {}: the model runs without it\n", part);
   }

@@ -32,6 +32,8 @@ struct model_report {
   std::vector<std::string> absent;    ///< parts that are named but need not be there
   std::vector<memory_report> memory;  ///< empty if it cannot be told
   std::string why_no_memory;
+  std::string predicts;            ///< of a checkpoint in one file
+  std::vector<std::string> notes;  ///< what the engine left out or assumed when it loaded it
 
   pipelines::weights_summary total() const;
 };
