@@ -17,6 +17,7 @@
 
 #include "pipelines/model_files.hpp"
 #include "pipelines/model_index.hpp"
+#include "pipelines/weights/tensor_names.hpp"
 #include "runtime/base/bytes.hpp"
 
 namespace lp::actors {
@@ -203,6 +204,34 @@ class model_download {
   pull_state state_;
 };
 
+bool is_adapter(const fs::path& file) {
+  const auto names = pipelines::read_tensor_names(file);
+  if (!names) return false;
+  return std::any_of(names->begin(), names->end(), [](const auto& entry) {
+    const auto has = [&](const char* part) { return entry.first.find(part) != std::string::npos; };
+    return has("lora_") || has(".lora") || has("hada_w") || has("lokr_w");
+  });
+}
+
+// Requests ask for LoRA files by a name below "loras": that of a repository with one of them, too.
+result<void> offer_adapter(const fs::path& models, const net::hub_name& name,
+                           const fs::path& folder, const std::vector<net::hub_file>& files) {
+  std::vector<fs::path> weights;
+  for (const net::hub_file& f : files) {
+    if (f.path == pipelines::model_index_name) return {};
+    if (fs::path(f.path).extension() == ".safetensors") weights.push_back(folder / f.path);
+  }
+  if (weights.size() != 1 || !is_adapter(weights.front())) return {};
+  const fs::path link = models / "loras" / (name.text() + ".safetensors");
+  std::error_code error;
+  fs::create_directories(link.parent_path(), error);
+  fs::remove(link, error);
+  fs::create_hard_link(weights.front(), link, error);
+  if (error) fs::copy_file(weights.front(), link, error);
+  if (!error) return {};
+  return fail(ec::bad_file, fmt::format("{}: {}", link.string(), error.message()));
+}
+
 }  // namespace
 
 net::hub_options hub_from_environment() {
@@ -232,6 +261,7 @@ result<fs::path> pull_model(const net::hub_name& name, const pull_options& optio
   auto done = model_download(hub, name, options, folder, stop).run(*files);
   if (!done) return fail(std::move(done.error()));
   if (auto ok = write_manifest(folder, name, *listing, *files); !ok) return fail(ok.error());
+  if (auto ok = offer_adapter(options.models, name, folder, *files); !ok) return fail(ok.error());
   return folder;
 }
 

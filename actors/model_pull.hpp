@@ -34,8 +34,9 @@ struct pull_options {
 net::hub_options hub_from_environment();
 
 /// Downloads what running the model takes and writes down what it is (".hub.json"). What is there
-/// already is verified and kept; what was begun is gone on with. The folder. ec::out_of_memory if
-/// the disk has not the room.
+/// already is verified and kept; what was begun is gone on with. A repository with one LoRA file is
+/// also there as "loras/NAME.safetensors", so that requests can name it. The folder.
+/// ec::out_of_memory if the disk has not the room.
 result<std::filesystem::path> pull_model(const net::hub_name& name, const pull_options& options,
                                          const cancel_token& stop);
 

@@ -147,6 +147,26 @@ TEST_F(store, a_mirror_that_tells_no_sizes_gives_whole_files_and_no_false_word) 
   EXPECT_EQ(actors::verify_model(*folder)->wrong.size(), 1U);
 }
 
+TEST_F(store, a_repository_with_one_lora_can_be_asked_for_by_its_name) {
+  const std::string header =
+      R"({"unet.x.lora_A.weight": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}})";
+  std::string file(8, '\0');
+  file[0] = static_cast<char>(header.size());
+  file += header;
+  hub_.set("/api/models/me/style/revision/refs%2Fpr%2F11",
+           R"({"siblings":[{"rfilename":"my style.safetensors"},{"rfilename":"README.md"}]})");
+  hub_.set("/me/style/resolve/refs%2Fpr%2F11/my%20style.safetensors", file);
+  actors::pull_options o;
+  o.models = models_;
+  o.hub.endpoint = hub_.endpoint();
+  const auto folder = actors::pull_model({"me/style", "refs/pr/11"}, o, stop_);
+  ASSERT_TRUE(folder) << render(folder.error());
+  EXPECT_EQ(*folder, models_ / "me/style@refs/pr/11");
+  EXPECT_EQ(read_file(models_ / "loras/me/style@refs/pr/11.safetensors"), file);
+  ASSERT_TRUE(actors::pull_model({"me/style", "refs/pr/11"}, o, stop_)) << "and again";
+  EXPECT_THAT(*list_models(models_), IsEmpty()) << "it is no model";
+}
+
 TEST_F(store, an_unfinished_model_is_none_yet) {
   std::deque<fault_hub::fault> faults(4, fault_hub::fault::none);
   faults.insert(faults.end(), 400, fault_hub::fault::unavailable);
