@@ -21,6 +21,7 @@
 #include "runtime/base/bytes.hpp"
 #include "runtime/base/clock.hpp"
 #include "tools/lp-bench/random_model.hpp"
+#include "tools/lp-bench/scratch_folder.hpp"
 
 namespace lp::bench {
 
@@ -121,19 +122,20 @@ void add_load_options(CLI::App& command, load_options& options) {
       ->check(CLI::IsMember({"fp32", "bf16"}));
   command.add_flag("--cold", options.cold,
                    "From the disk: drops the files' pages before each count");
-  command.add_flag("--random", options.random, "Writes random weights first where a part has none");
+  command.add_flag("--random", options.random,
+                   "With random weights where a part has none, in a temporary folder (TMPDIR)");
   command.add_option("--rounds", options.rounds, "The best of so many counts")
       ->check(CLI::Range(1, 1000));
 }
 
-int bench_load(const load_options& o) {
-  at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
-  if (o.random) {
-    if (auto ok = write_random_weights(o.model, o.dtype == "bf16"); !ok) {
-      fmt::print(stderr, "lp-bench: {}\n", ok.error().message);
-      return EXIT_FAILURE;
-    }
-  }
+namespace {
+
+int complain(const error& e) {
+  fmt::print(stderr, "lp-bench: {}\n", e.message);
+  return EXIT_FAILURE;
+}
+
+int measure(const load_options& o) {
   const auto files = files_of(o.model);
   if (files.empty()) {
     fmt::print(stderr, "lp-bench: no .safetensors file below {}\n", o.model);
@@ -168,10 +170,7 @@ int bench_load(const load_options& o) {
     held = (*model)->bytes();
   };
   const double load = best_ms(o.rounds, load_model, before);
-  if (why.code != ec::none) {
-    fmt::print(stderr, "lp-bench: {}\n", why.message);
-    return EXIT_FAILURE;
-  }
+  if (why.code != ec::none) return complain(why);
   const auto row = [bytes](const char* what, double ms) {
     fmt::print("{:<34} {:>9.2f} ms {:>9.1f} MiB/s\n", what, ms,
                static_cast<double>(bytes) / 1048576 / (ms / 1000));
@@ -188,6 +187,19 @@ int bench_load(const load_options& o) {
              mapped_bar, touched);
   fmt::print("usable / read bandwidth: {:.2f} (bar {})\n", read / load, bar);
   return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int bench_load(const load_options& options) {
+  at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
+  if (!options.random) return measure(options);
+  const scratch_folder scratch;
+  load_options o = options;
+  o.model = (scratch.path() / "model").string();
+  if (auto ok = mirror_model(options.model, o.model); !ok) return complain(ok.error());
+  if (auto ok = write_random_weights(o.model, o.dtype == "bf16"); !ok) return complain(ok.error());
+  return measure(o);
 }
 
 }  // namespace lp::bench

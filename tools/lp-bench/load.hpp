@@ -14,7 +14,7 @@ struct load_options {
   std::string model;           ///< a Diffusers folder
   std::string dtype = "fp32";  ///< "fp32" or "bf16"
   int rounds = 5;              ///< the best one counts
-  bool random = false;         ///< write weights where there are none
+  bool random = false;         ///< with weights, in a temporary folder, where there are none
   bool cold = false;           ///< from the disk instead of the page cache
 };
 

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT
+#include <cstdlib>
+#include <exception>
+
+#include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
 #include "tools/lp-bench/diffusion.hpp"
 #include "tools/lp-bench/load.hpp"
 #include "tools/lp-bench/noop.hpp"
+#include "tools/lp-bench/scratch_folder.hpp"
 #include "tools/lp-bench/tickets.hpp"
 #include "tools/lp-bench/unet.hpp"
 
-int main(int argc, char** argv) {
+namespace {
+
+int start(int argc, char** argv) {
   CLI::App app("Measures the parts of lp-runtime.");
   app.require_subcommand(1);
   lp::bench::noop_options noop;
@@ -28,9 +35,21 @@ int main(int argc, char** argv) {
       app.add_subcommand("tickets", "receiving tickets against recovering their signatures");
   lp::bench::add_tickets_options(*tickets_command, tickets);
   CLI11_PARSE(app, argc, argv);
+  lp::bench::clean_up_when_interrupted();
   if (noop_command->parsed()) return lp::bench::bench_noop(noop);
   if (diffusion_command->parsed()) return lp::bench::bench_diffusion(diffusion);
   if (load_command->parsed()) return lp::bench::bench_load(load);
   if (tickets_command->parsed()) return lp::bench::bench_tickets(tickets);
   return lp::bench::bench_unet(unet);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return start(argc, argv);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "lp-bench: {}\n", e.what());
+    return EXIT_FAILURE;
+  }
 }

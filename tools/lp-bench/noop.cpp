@@ -20,6 +20,7 @@
 #include "net/http_client.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/cluster.hpp"
+#include "tools/lp-bench/scratch_folder.hpp"
 
 namespace lp::bench {
 
@@ -56,19 +57,6 @@ slots = 64
                      money.empty() ? "" : payments, http, basp,
                      money.empty() ? "" : "price_per_unit = \"400 gwei\"");
 }
-
-/// A folder below the system's temporary one that goes with it.
-class temporary_folder {
- public:
-  temporary_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "lp-bench-XXXXXX").string();
-    path = mkdtemp(pattern.data());
-  }
-  ~temporary_folder() { std::filesystem::remove_all(path); }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  std::string path;
-};
 
 double cpu_us(clockid_t which) {
   timespec t{};
@@ -161,8 +149,9 @@ std::string request_body(const noop_options& o) {
 }
 
 int in_one_process(const noop_options& o, bool paid, free_jobs& before_paid) {
-  const temporary_folder folder;
-  auto config = runtime::parse_config(configuration(0, 0, paid ? folder.path : ""), "bench", ".");
+  const scratch_folder folder;
+  auto config =
+      runtime::parse_config(configuration(0, 0, paid ? folder.path().string() : ""), "bench", ".");
   if (!config) return EXIT_FAILURE;
   auto cluster = runtime::cluster::start(std::move(*config));
   if (!cluster) {
@@ -185,22 +174,25 @@ int in_one_process(const noop_options& o, bool paid, free_jobs& before_paid) {
 class processes {
  public:
   processes(std::uint16_t http, std::uint16_t basp, bool paid) {
-    const std::string file = folder_.path + "/bench.toml";
-    std::ofstream(file) << configuration(http, basp, paid ? folder_.path : "");
+    const std::string file = folder_.path().string() + "/bench.toml";
+    std::ofstream(file) << configuration(http, basp, paid ? folder_.path().string() : "");
     const std::string program =
         std::filesystem::read_symlink("/proc/self/exe").replace_filename("lp-runtime").string();
     for (const char* node : nodes) {
       const pid_t pid = fork();
       if (pid == 0) {
+        hear_signals_again();
         execl(program.c_str(), program.c_str(), "--config", file.c_str(), "--node", node, nullptr);
         _exit(127);
       }
       pids.push_back(pid);
+      end_when_interrupted(pid);
     }
   }
   ~processes() {
     for (const pid_t pid : pids) kill(pid, SIGTERM);
     for (const pid_t pid : pids) waitpid(pid, nullptr, 0);
+    for (const pid_t pid : pids) no_longer_ended(pid);
   }
   processes(const processes&) = delete;
   processes& operator=(const processes&) = delete;
@@ -214,7 +206,7 @@ class processes {
   std::vector<pid_t> pids;
 
  private:
-  temporary_folder folder_;
+  scratch_folder folder_;
 };
 
 int in_three_processes(const noop_options& o, bool paid, free_jobs& before_paid) {

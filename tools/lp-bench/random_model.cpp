@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/lp-bench/random_model.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 
 #include "pipelines/engine/autoencoder_kl.hpp"
@@ -11,6 +12,7 @@
 #include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/unet.hpp"
 #include "pipelines/engine/unet_config.hpp"
+#include "pipelines/weights/part_weights.hpp"
 
 namespace lp::bench {
 
@@ -22,7 +24,7 @@ template <class Net, class Parse>
 result<void> write_part(const fs::path& folder, const char* name, bool bf16, Parse parse) {
   const fs::path file = folder / name;
   std::error_code none;
-  if (fs::exists(file, none) || !fs::exists(folder / "config.json", none)) return {};
+  if (pipelines::find_weights(folder) || !fs::exists(folder / "config.json", none)) return {};
   const auto json = engine::read_json_file(folder / "config.json");
   if (!json) return fail(json.error());
   const auto config = parse(*json);
@@ -35,6 +37,26 @@ result<void> write_part(const fs::path& folder, const char* name, bool bf16, Par
 }
 
 }  // namespace
+
+result<void> mirror_model(const fs::path& model, const fs::path& mirror) {
+  std::error_code bad;
+  const fs::path from = fs::canonical(model, bad);
+  if (!bad) fs::create_directories(mirror, bad);
+  for (fs::recursive_directory_iterator
+           it(from, fs::directory_options::follow_directory_symlink, bad),
+       end;
+       !bad && it != end; it.increment(bad)) {
+    const fs::path target = mirror / it->path().lexically_relative(from);
+    if (it->is_directory(bad)) {
+      fs::create_directory(target, bad);
+    } else if (!bad) {
+      fs::create_symlink(it->path(), target, bad);
+    }
+    if (bad) return fail(ec::bad_file, fmt::format("{}: {}", target.string(), bad.message()));
+  }
+  if (bad) return fail(ec::bad_file, fmt::format("{}: {}", model.string(), bad.message()));
+  return {};
+}
 
 result<void> write_random_weights(const fs::path& model, bool bf16) {
   auto ok = write_part<engine::unet>(model / "unet", "diffusion_pytorch_model.safetensors", bf16,

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -18,6 +17,7 @@
 
 #include "payments/ledger.hpp"
 #include "payments/recipient.hpp"
+#include "tools/lp-bench/scratch_folder.hpp"
 
 namespace lp::bench {
 
@@ -59,21 +59,6 @@ void keep_to(int count) {
   }
   ::sched_setaffinity(0, sizeof chosen, &chosen);
 }
-
-class scratch {
- public:
-  explicit scratch(const std::string& parent) {
-    std::string name = (parent.empty() ? std::string(".") : parent) + "/lp-bench-tickets-XXXXXX";
-    if (::mkdtemp(name.data()) != nullptr) path = name;
-  }
-  ~scratch() {
-    std::error_code ignored;
-    if (!path.empty()) std::filesystem::remove_all(path, ignored);
-  }
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  std::string path;
-};
 
 struct parties {
   private_key gateway = private_key::generate();
@@ -146,8 +131,8 @@ std::size_t receive_all(ledger& book, const recipient& taker, const parties& p,
 int run(const tickets_options& o) {
   // Before any thread starts: threads inherit it.
   keep_to(o.cores);
-  const scratch folder(o.folder);
-  ledger_options options{folder.path + "/ledger.sqlite"};
+  const scratch_folder folder(o.folder);
+  ledger_options options{(folder.path() / "ledger.sqlite").string()};
   options.max_queue = options.max_queued_tickets = 1'000'000;
   const auto book = ledger::open(options);
   if (!book) {
@@ -187,7 +172,8 @@ void add_tickets_options(CLI::App& command, tickets_options& options) {
       ->check(CLI::Range(1, 1024));
   command.add_option("--receivers", options.receivers, "threads that verify")
       ->check(CLI::Range(1, 1024));
-  command.add_option("--dir", options.folder, "folder for the ledger's file");
+  command.add_option("--dir", options.folder,
+                     "Where the ledger's temporary folder is made, on the disk to measure");
 }
 
 int bench_tickets(const tickets_options& options) {

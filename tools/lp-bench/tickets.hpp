@@ -15,7 +15,7 @@ struct tickets_options {
   int batch = 150;       ///< tickets in a payment
   int cores = 1;         ///< the process may use no more
   int receivers = 1;     ///< threads that verify
-  std::string folder;    ///< where the ledger's file is made; empty: the working directory
+  std::string folder;    ///< where the ledger's folder is made; empty: among temporary files
 };
 
 void add_tickets_options(CLI::App& command, tickets_options& options);
