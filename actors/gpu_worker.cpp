@@ -131,6 +131,10 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
       outcome ? pack_result(job.request, std::move(*outcome), {s.options.node, job.load_ms},
                             s.blobs, clock::now())
               : fail(std::move(outcome.error()));
+  if (!packed && job.lease && packed.error().code == ec::load_failed) {
+    log::error("gpu_worker", "{}: {}: {}", s.options.node, job.request.model(),
+               packed.error().message);
+  }
   if (packed) {
     if (checker) packed->set_checked_by(checker->name());
     send(self, job.client, done_atom_v, job_result(std::move(*packed)));
@@ -252,6 +256,7 @@ model_lease take_warm(self_ptr self, const std::string& id) {
   worker_state_t& s = state(self);
   const auto it = s.warm->by_id.find(id);
   model_lease lease = it == s.warm->by_id.end() ? nullptr : it->second.lock();
+  if (lease && !lease->usable()) return nullptr;  // the cache loads it anew
   if (lease && s.last_used != id) {
     s.last_used = id;
     send(self, s.cache, used_atom_v, id);

@@ -89,10 +89,11 @@ caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   auto p = self->make_response_promise<model_lease>();
   s.waiting[id].push_back(p);
   if (decision->what == next::load) {
+    if (decision->again) log::warn("model_cache", "{}: loading {} anew", s.options.node, id);
     start_load(self, id);
     s.loading[id] = ++s.loads;
     send_to_itself(self, s.options.timeout(s.options.estimate(id)), late_atom_v, id, s.loads);
-    if (!decision->evicted.empty()) tell_owner(self);
+    if (decision->again || !decision->evicted.empty()) tell_owner(self);
   }
   return p;
 }

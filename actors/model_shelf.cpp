@@ -3,22 +3,29 @@
 
 #include <fmt/core.h>
 
+#include "pipelines/model.hpp"
 #include "runtime/base/bytes.hpp"
 
 namespace lp::actors {
 
 result<model_shelf::decision> model_shelf::acquire(const std::string& id, std::uint64_t expected) {
+  decision d;
   if (const auto it = slots_.find(id); it != slots_.end()) {
     slot& s = it->second;
-    if (!s.model) return decision{};
-    s.used = ++uses_;
-    return decision{decision::next::use, s.model, {}};
+    if (!s.model) return d;
+    if (s.model->usable()) {
+      s.used = ++uses_;
+      d.what = decision::next::use;
+      d.model = s.model;
+      return d;
+    }
+    slots_.erase(it);
+    d.again = true;
   }
   if (expected > budget_) {
     return fail(ec::out_of_memory, fmt::format("model {} needs {}, the worker's budget is {}", id,
                                                human_bytes(expected), human_bytes(budget_)));
   }
-  decision d;
   d.what = decision::next::load;
   d.evicted = make_room(budget_ - expected, id);
   if (bytes() + expected > budget_) {

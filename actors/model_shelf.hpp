@@ -30,6 +30,7 @@ class model_shelf {
     next what = next::wait;
     model_ptr model;                   ///< with use
     std::vector<std::string> evicted;  ///< dropped now to make room
+    bool again = false;                ///< with load: it was there, and is not usable() any more
   };
 
   /// Somebody needs the model. `expected_bytes` is what loading it is thought to take. With `load`

@@ -132,6 +132,10 @@ class model {
   /// What a person should know of how it was loaded: what was assumed, what was left out.
   virtual std::vector<std::string> notes() const { return {}; }
 
+  /// Whether further runs can be started: not if one of its files went away (ec::load_failed of
+  /// its runs); it can be loaded anew.
+  virtual bool usable() const { return true; }
+
   /// The safety checker that came with the model; null without one. Its bytes() count in bytes().
   virtual std::shared_ptr<safety_classifier> safety() const { return nullptr; }
 

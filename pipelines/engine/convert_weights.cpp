@@ -6,6 +6,7 @@
 
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/safetensors.hpp"
+#include "pipelines/weights/lost_files.hpp"
 
 namespace lp::engine {
 
@@ -20,6 +21,7 @@ result<void> convert_weights(const std::filesystem::path& from, const std::files
                              std::string_view dtype) {
   const auto type = weight_type(dtype);
   if (!type) return fail(type.error());
+  const auto losses = pipelines::lost_files();
   std::map<std::string, std::string> metadata{{"format", "pt"}};
   if (from.extension() == ".safetensors") {
     const auto file = safetensors_file::open(from);
@@ -36,7 +38,8 @@ result<void> convert_weights(const std::filesystem::path& from, const std::files
     if (at::isFloatingType(tensor->scalar_type())) *tensor = tensor->to(*type);
     tensors.emplace_back(name, std::move(*tensor));
   }
-  return save_safetensors(to, tensors, metadata);
+  if (auto saved = save_safetensors(to, tensors, metadata); !saved) return saved;
+  return pipelines::none_lost_since(losses);
 }
 
 }  // namespace lp::engine

@@ -19,6 +19,7 @@
 #include "pipelines/engine/cuda/torch/torch_cuda.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/image_model.hpp"
+#include "pipelines/engine/kept_model.hpp"
 #include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/single_file.hpp"
 #include "pipelines/engine/tensor_memory.hpp"
@@ -105,7 +106,7 @@ class torch_engine final : public pipelines::engine {
 
   result<std::shared_ptr<pipelines::model>> load_image_model(
       const std::filesystem::path& folder, const pipelines::device& where) override {
-    return lp::engine::load_image_model(folder, where);
+    return keep_model([&] { return lp::engine::load_image_model(folder, where); });
   }
 
   result<std::shared_ptr<pipelines::safety_classifier>> open_safety_checker(

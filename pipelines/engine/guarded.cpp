@@ -6,6 +6,8 @@
 
 #include <c10/util/Exception.h>
 
+#include "pipelines/engine/part.hpp"
+
 namespace lp::engine {
 
 namespace {
@@ -24,6 +26,9 @@ bool is_lack_of_memory(const std::exception& thrown, std::string_view text) {
 }  // namespace
 
 error error_of(const std::exception& thrown) {
+  if (dynamic_cast<const part_is_gone*>(&thrown) != nullptr) {
+    return {ec::load_failed, thrown.what(), {}};
+  }
   // libtorch's own what() carries a backtrace.
   const auto* torch = dynamic_cast<const c10::Error*>(&thrown);
   const std::string text = torch != nullptr ? torch->what_without_backtrace() : thrown.what();

@@ -10,7 +10,8 @@
 
 namespace lp::engine {
 
-/// ec::out_of_memory if the exception says that memory was not to be had, else
+/// ec::out_of_memory if the exception says that memory was not to be had, ec::load_failed if a part
+/// that is loaded for each use (part.hpp) could not be, else
 /// ec::pipeline_failed with its first line.
 error error_of(const std::exception& thrown);
 

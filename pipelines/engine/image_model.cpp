@@ -21,6 +21,7 @@
 #include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
+#include "pipelines/weights/lost_files.hpp"
 #include "pipelines/weights/part_weights.hpp"
 #include "runtime/base/clock.hpp"
 
@@ -395,9 +396,10 @@ class loaded_pipelines {
   result<pipeline> get(const fs::path& folder, const stable_diffusion_options& options) {
     std::error_code ignored;
     const auto index = fs::is_regular_file(folder, ignored) ? folder : folder / "model_index.json";
-    const auto key = fmt::format(
-        "{} {} {} {}", options.low_memory, fs::weakly_canonical(folder, ignored).string(),
-        fs::last_write_time(index, ignored).time_since_epoch().count(), options.device.str());
+    const auto key = fmt::format("{} {} {} {} {}", pipelines::lost_files(), options.low_memory,
+                                 fs::weakly_canonical(folder, ignored).string(),
+                                 fs::last_write_time(index, ignored).time_since_epoch().count(),
+                                 options.device.str());
     {
       const std::lock_guard lock(guard_);
       if (auto there = known_[key].lock()) return there;

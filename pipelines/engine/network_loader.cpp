@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine/shared_networks.hpp"
+#include "pipelines/weights/lost_files.hpp"
 
 namespace lp::engine {
 
@@ -58,7 +59,9 @@ std::shared_future<void> pack_meanwhile(std::shared_ptr<unet> network, put_off_c
 }  // namespace
 
 std::string network_loader::setting(at::ScalarType dtype) const {
-  return fmt::format("{} {}", at::toString(dtype), options_.device.str());
+  // What was loaded before a file went away may have lost its weights.
+  return fmt::format("{} {} {}", at::toString(dtype), options_.device.str(),
+                     pipelines::lost_files());
 }
 
 template <class Network>

@@ -13,6 +13,11 @@
 
 namespace lp::engine {
 
+/// A network that was loaded before cannot be any more.
+struct part_is_gone : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// Copies share the network. Safe from any thread.
 template <class Network>
 class part {
@@ -47,14 +52,14 @@ class part {
   explicit operator bool() const { return config_ != nullptr; }
   const config_type& config() const { return *config_; }
 
-  /// The network, which stays as long as somebody holds the pointer. Throws std::runtime_error
+  /// The network, which stays as long as somebody holds the pointer. Throws part_is_gone
   /// where it cannot be loaded any more.
   pointer get() const {
     if (kept_) return kept_;
     const std::lock_guard lock(absent_->mutex);
     if (auto used = absent_->used.lock()) return used;
     auto loaded = absent_->load();
-    if (!loaded) throw std::runtime_error(loaded.error().message);
+    if (!loaded) throw part_is_gone(loaded.error().message);
     absent_->used = *loaded;
     return *loaded;
   }

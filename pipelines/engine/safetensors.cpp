@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <stop_token>
 #include <thread>
 
@@ -21,20 +22,24 @@
 
 #include "pipelines/engine/mapped_view.hpp"
 #include "pipelines/engine/safetensors_header.hpp"
+#include "pipelines/weights/lost_files.hpp"
 
 namespace lp::engine {
 
 struct safetensors_file::mapping {
-  mapping(char* at, std::size_t length) : data(at), size(length) {}
+  mapping(char* at, std::size_t length, const std::filesystem::path& path)
+      : data(at), size(length), watch(std::in_place, at, length, path) {}
   mapping(const mapping&) = delete;
   mapping& operator=(const mapping&) = delete;
   ~mapping() {
     reader = {};  // stops and joins before the pages go
+    watch.reset();
     ::munmap(data, size);
   }
 
   char* data;
   std::size_t size;
+  std::optional<pipelines::mapping_watch> watch;
   mutable std::jthread reader;
   mutable std::once_flag started;
 };
@@ -133,7 +138,7 @@ result<std::shared_ptr<safetensors_file>> safetensors_file::open(
 
   std::shared_ptr<safetensors_file> out(new safetensors_file);
   out->path_ = path;
-  auto map = std::make_shared<const mapping>(static_cast<char*>(data), size);
+  auto map = std::make_shared<const mapping>(static_cast<char*>(data), size, path);
   std::uint64_t length = 0;
   for (std::size_t i = length_bytes; i-- > 0;) {
     length = length << 8 | static_cast<unsigned char>(map->data[i]);

@@ -26,7 +26,8 @@ struct tensor_info {
 };
 
 /// A file mapped into memory. Opening checks the whole header; the bytes are read when they are
-/// touched. Safe to share between threads.
+/// touched. Safe to share between threads. A file that goes away meanwhile is told by
+/// pipelines::lost_files().
 class safetensors_file {
  public:
   /// Maps the file. Anything wrong with it is ec::bad_file naming the file and the defect.

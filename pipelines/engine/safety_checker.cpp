@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/engine/safety_checker.hpp"
 
+#include <atomic>
 #include <cmath>
 #include <mutex>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "pipelines/engine/checkpoint.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
+#include "pipelines/weights/lost_files.hpp"
 #include "pipelines/weights/part_weights.hpp"
 
 namespace lp::engine {
@@ -56,11 +58,13 @@ class folder_checker final : public pipelines::safety_classifier {
     const auto net = network();
     if (!net) return fail(net.error());
     if (p.channels != 3) return fail(ec::internal, "the safety checker looks at RGB alone");
-    return guarded([&]() -> result<bool> {
+    const auto flagged = guarded([&]() -> result<bool> {
       const auto pixels = process_clip_image({p.width, p.height, *p.values}, pixels_);
       if (!pixels) return fail(pixels.error());
       return (*net)->offensive(*pixels).front();
     });
+    if (auto ok = pipelines::none_lost_since(losses_); !ok) return fail(std::move(ok.error()));
+    return flagged;
   }
 
  private:
@@ -68,7 +72,10 @@ class folder_checker final : public pipelines::safety_classifier {
 
   result<pointer> network() {
     const std::lock_guard lock(mutex_);
-    if (kept_) return kept_;
+    // Weights whose file went away are read again, if it is there again.
+    if (kept_ && pipelines::lost_files() == losses_) return kept_;
+    kept_ = nullptr;
+    losses_ = pipelines::lost_files();
     return guarded([&]() -> result<pointer> {
       auto source = checkpoint::open(folder_, at::kFloat);
       if (!source) return fail(source.error());
@@ -85,6 +92,7 @@ class folder_checker final : public pipelines::safety_classifier {
   bool low_memory_;
   std::mutex mutex_;
   pointer kept_;
+  std::atomic<std::uint64_t> losses_{0};  ///< when the network was loaded
 };
 
 /// CLIP's own sizes where no file says others.

@@ -9,6 +9,7 @@
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/safetensors.hpp"
 #include "pipelines/engine/single_file.hpp"
+#include "pipelines/weights/lost_files.hpp"
 
 namespace lp::engine {
 
@@ -134,10 +135,12 @@ result<void> unpack_single_file(const fs::path& file, const fs::path& folder,
                                 std::string_view dtype) {
   const auto type = weight_type(dtype);
   if (!type) return fail(type.error());
+  const auto losses = pipelines::lost_files();
   auto sorted = sort_single_file(file);
   if (!sorted) return fail(sorted.error());
   if (auto ok = make_folder(folder); !ok) return ok;
-  return folder_writer(std::move(*sorted), folder, *type).write();
+  if (auto ok = folder_writer(std::move(*sorted), folder, *type).write(); !ok) return ok;
+  return pipelines::none_lost_since(losses);
 }
 
 }  // namespace lp::engine

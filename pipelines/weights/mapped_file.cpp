@@ -24,11 +24,11 @@ result<std::shared_ptr<mapped_file>> mapped_file::open(const std::filesystem::pa
   if (start == MAP_FAILED) {
     return fail(ec::bad_file, fmt::format("{}: cannot be mapped", path.string()));
   }
-  return std::shared_ptr<mapped_file>(new mapped_file(static_cast<char*>(start), size));
+  return std::shared_ptr<mapped_file>(new mapped_file(static_cast<char*>(start), size, path));
 }
 
-mapped_file::~mapped_file() {
-  ::munmap(start_, size_);
+mapped_file::mapping::~mapping() {
+  ::munmap(start, size);
 }
 
 }  // namespace lp::pipelines

@@ -38,6 +38,20 @@ TEST(model_shelf, loads_once_however_many_ask) {
   EXPECT_NE(d->model, nullptr);
 }
 
+TEST(model_shelf, loads_anew_what_is_not_usable_any_more) {
+  struct broken : nothing {
+    bool usable() const override { return false; }
+  };
+  model_shelf shelf(100);
+  ASSERT_EQ(shelf.acquire("a", 60)->what, next::load);
+  const auto held = std::make_shared<broken>();
+  shelf.loaded("a", held, 60);
+  const auto d = shelf.acquire("a", 60);
+  EXPECT_EQ(d->what, next::load) << "though somebody still holds it";
+  EXPECT_TRUE(d->again);
+  EXPECT_EQ(shelf.acquire("a", 60)->what, next::wait);
+}
+
 TEST(model_shelf, drops_the_least_recently_used_that_nobody_holds) {
   model_shelf shelf(100);
   for (const char* id : {"a", "b", "c"}) load(shelf, id, 30);
