@@ -4,10 +4,11 @@
 #include <algorithm>
 
 #include <fmt/core.h>
-#include <fmt/format.h>
 
+#include "net/tls_check.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/chain_link.hpp"
+#include "runtime/preflight.hpp"
 
 namespace lp::runtime {
 
@@ -32,9 +33,12 @@ std::vector<std::string> names_in_order(const config& c) {
 
 result<std::unique_ptr<cluster>> cluster::start(config c, const std::string& only) {
   const std::vector<std::string> names = names_in_order(c);
-  if (!only.empty() && std::find(names.begin(), names.end(), only) == names.end()) {
-    return fail(ec::bad_config, fmt::format("there is no node \"{}\"; the file has: {}", only,
-                                            fmt::join(names, ", ")));
+  if (auto ok = find_node(c, only); !ok) return fail(ok.error());
+  if (auto ok = check_ports(c, only); !ok) return fail(ok.error());
+  if (c.tls.enabled()) {
+    const auto ok = net::check_certificate(
+        {c.tls.certificate.string(), c.tls.key.string(), c.tls.authority.string()});
+    if (!ok) log::error("runtime", "{}: {}", c.tls.at.of("certificate"), ok.error().message);
   }
   std::unique_ptr<cluster> out(new cluster(std::move(c)));
   if (auto ok = out->open_chain(only); !ok) return fail(ok.error());
@@ -53,14 +57,11 @@ result<void> cluster::open_chain(const std::string& only) {
   const payments_config& money = config_.payments;
   if (!money.enabled || money.chain == payments_config::chain_kind::off) return {};
   if (by_name(config_.workers, only) != nullptr) return {};
-  if (money.chain == payments_config::chain_kind::dev && !only.empty() && money.dev_port == 0) {
-    return fail(
-        ec::bad_config,
-        "[payments] chain = \"dev\": set dev_port, by which every process finds the chain, or "
-        "start every node in one process, without --node");
-  }
+  if (auto ok = check_chain(config_, only); !ok) return ok;
   auto opened = chain_link::open(money);
-  if (!opened) return fail(opened.error());
+  if (!opened) {
+    return fail(ec::bad_config, fmt::format("{}: {}", money.at.line, opened.error().message));
+  }
   chain_ = std::move(*opened);
   return {};
 }

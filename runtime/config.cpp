@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include <fmt/core.h>
 
@@ -58,10 +58,11 @@ address read_address(reading& r, table_reader& t, const std::string& key, const 
 result<void> read_cluster(reading& r, const toml::table* table) {
   if (table == nullptr) return {};
   table_reader t = r.table(*table, "[cluster]");
-  r.out.cluster = t.text("id", r.out.cluster);
+  r.out.cluster = t.filled_text("id", r.out.cluster);
   r.out.drain_timeout = t.time("drain_timeout", r.out.drain_timeout);
   if (const toml::table* tls = t.table("tls")) {
     table_reader x = r.table(*tls, "[cluster.tls]");
+    r.out.tls.at = x.places();
     const std::pair<const char*, std::filesystem::path*> files[] = {
         {"certificate", &r.out.tls.certificate},
         {"key", &r.out.tls.key},
@@ -94,6 +95,7 @@ result<void> read_models(reading& r, const toml::table* table) {
   std::map<std::string, std::string> defaults;
   if (table != nullptr) {
     table_reader t = r.table(*table, "[models]");
+    r.out.models_at = t.places();
     r.out.models_dir = r.resolve(t.text("dir", {}));
     if (!r.out.models_dir.empty() && !std::filesystem::is_directory(r.out.models_dir)) {
       t.mistake("dir", fmt::format("there is no folder {}", r.out.models_dir.string()));
@@ -128,14 +130,28 @@ result<void> read_models(reading& r, const toml::table* table) {
   return {};
 }
 
+// What a client can send after "Bearer ".
+bool is_token(const std::string& text) {
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
+}
+
 result<void> read_gateway(reading& r, const toml::table& table) {
   table_reader t = r.table(table, "[[gateway]]");
   gateway_config g;
+  g.at = t.places();
   g.name = read_name(r, t, "gateway");
   g.http = read_address(r, t, "http", g.name);
   g.orchestrators = t.texts("orchestrators");
   if (g.orchestrators.empty()) t.mistake("orchestrators", "must name at least one");
+  for (const std::string& entry : g.orchestrators) {
+    if (std::count(g.orchestrators.begin(), g.orchestrators.end(), entry) == 1) continue;
+    t.mistake("orchestrators", fmt::format("names \"{}\" twice", entry));
+  }
   g.tokens = t.texts("tokens");
+  for (const std::string& token : g.tokens) {
+    if (!is_token(token)) t.mistake("tokens", "expected texts of visible ASCII without spaces");
+  }
   g.job_timeout = t.time("job_timeout", g.job_timeout);
   g.max_jobs = t.whole("max_jobs", g.max_jobs, 1, 100'000);
   g.max_body = t.bytes("max_body", g.max_body);
@@ -151,6 +167,7 @@ result<void> read_gateway(reading& r, const toml::table& table) {
 result<void> read_orchestrator(reading& r, const toml::table& table) {
   table_reader t = r.table(table, "[[orchestrator]]");
   orchestrator_config o;
+  o.at = t.places();
   o.name = read_name(r, t, "orchestrator");
   o.listen = read_address(r, t, "listen", o.name);
   o.queue = t.whole("queue", o.queue, 1, 100'000);
@@ -191,6 +208,7 @@ void check_models(reading& r, table_reader& t, const worker_config& w) {
 result<void> read_worker(reading& r, const toml::table& table) {
   table_reader t = r.table(table, "[[worker]]");
   worker_config w;
+  w.at = t.places();
   w.name = read_name(r, t, "worker");
   w.orchestrator = t.required_text("orchestrator");
   if (auto d = pipelines::parse_device(t.text("device", "cpu"))) {
@@ -212,42 +230,63 @@ result<void> read_worker(reading& r, const toml::table& table) {
   return t.finish();
 }
 
+std::string price_place(const orchestrator_config& o) {
+  return o.at.of(o.at.keys.count("price") > 0 ? "price" : "price_per_unit");
+}
+
 // Names that point to another node are checked last, since nodes may stand in any order.
 result<void> check_references(const reading& r) {
-  const auto check = [&](const std::string& who, const std::string& entry) -> result<void> {
+  if (r.names.empty()) {
+    return fail(ec::bad_config,
+                fmt::format("{}: no node is configured: add [[gateway]], [[orchestrator]] or "
+                            "[[worker]]",
+                            r.file));
+  }
+  const auto check = [&](const std::string& where, const std::string& entry) -> result<void> {
     if (auto a = resolve_orchestrator(r.out, entry); !a) {
-      return fail(ec::bad_config, fmt::format("{}: {}: {}", r.file, who, a.error().message));
+      return fail(ec::bad_config, fmt::format("{}: {}", where, a.error().message));
     }
     return {};
   };
   const payments_config& money = r.out.payments;
   for (const gateway_config& g : r.out.gateways) {
+    const std::string where = g.at.of("orchestrators");
     for (const std::string& entry : g.orchestrators) {
       if (is_eth_address(entry)) {
         if (money.enabled && money.chain != payments_config::chain_kind::off) continue;
         return fail(ec::bad_config,
-                    fmt::format("{}: gateway {}: orchestrator {}: an address is looked up on the "
-                                "chain: set [payments] chain to dev or rpc",
-                                r.file, g.name, entry));
+                    fmt::format("{}: {}: an address is looked up on the chain: set [payments] "
+                                "chain to dev or rpc",
+                                where, entry));
       }
-      if (auto ok = check("gateway " + g.name, entry); !ok) return ok;
+      if (auto ok = check(where, entry); !ok) return ok;
     }
-    const std::string where = fmt::format("{}: gateway {}: max_price", r.file, g.name);
-    if (auto ok = check_currencies(g.max_prices, money, where); !ok) return ok;
+    if (auto ok = check_currencies(g.max_prices, money, g.at.of("max_price")); !ok) return ok;
   }
   for (const orchestrator_config& o : r.out.orchestrators) {
-    const std::string where = fmt::format("{}: orchestrator {}: price", r.file, o.name);
-    if (auto ok = check_currencies(o.prices, money, where); !ok) return ok;
+    if (auto ok = check_currencies(o.prices, money, price_place(o)); !ok) return ok;
   }
   for (const worker_config& w : r.out.workers) {
-    if (auto ok = check("worker " + w.name, w.orchestrator); !ok) return ok;
-  }
-  if (r.names.empty()) {
-    return fail(
-        ec::bad_config,
-        fmt::format("{}: names no node: add [[gateway]], [[orchestrator]] or [[worker]]", r.file));
+    if (auto ok = check(w.at.of("orchestrator"), w.orchestrator); !ok) return ok;
   }
   return {};
+}
+
+// Prices without money: somebody expects to be paid.
+void warn_of_prices(config& c) {
+  c.warnings = c.payments.warnings;
+  if (c.payments.enabled) return;
+  const char* const why = "without a table [payments] no job is paid for and no price is heeded";
+  for (const gateway_config& g : c.gateways) {
+    if (!g.max_prices.empty()) {
+      c.warnings.push_back(fmt::format("{}: {}", g.at.of("max_price"), why));
+    }
+  }
+  for (const orchestrator_config& o : c.orchestrators) {
+    const bool asks = std::any_of(o.prices.begin(), o.prices.end(),
+                                  [](const auto& rule) { return rule.amount.amount != 0; });
+    if (asks) c.warnings.push_back(fmt::format("{}: {}", price_place(o), why));
+  }
 }
 
 using reader_of = result<void> (*)(reading&, const toml::table&);
@@ -274,7 +313,9 @@ result<void> read_all(reading& r, const toml::table& root) {
     t.mistake("log", "expected debug, info, warn, error or off");
   }
   if (auto ok = t.finish(); !ok) return ok;
-  return check_references(r);
+  if (auto ok = check_references(r); !ok) return ok;
+  warn_of_prices(r.out);
+  return {};
 }
 
 }  // namespace
@@ -306,7 +347,11 @@ result<address> resolve_orchestrator(const config& c, const std::string& entry) 
   for (const orchestrator_config& o : c.orchestrators) {
     if (o.name == entry) return o.listen;
   }
-  if (entry.find(':') != std::string::npos) return parse_address(entry);
+  if (entry.find(':') != std::string::npos) {
+    auto a = parse_address(entry);
+    if (!a || a->port != 0) return a;
+    return fail(ec::bad_config, fmt::format("\"{}\": nobody can be reached at port 0", entry));
+  }
   return fail(
       ec::bad_config,
       fmt::format("there is no orchestrator \"{}\" in this file, and it is no host:port", entry));
@@ -328,12 +373,15 @@ result<config> parse_config(const std::string& text, const std::string& source_n
 }
 
 result<config> load_config(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) {
+  std::error_code bad;
+  std::ifstream in;
+  if (!std::filesystem::is_directory(file, bad)) in.open(file, std::ios::binary);
+  const bool opened = in.is_open();
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!opened || in.bad()) {
     return fail(ec::bad_config, fmt::format("cannot read the configuration {}", file.string()));
   }
-  return parse_config(text.str(), file.string(), file.parent_path());
+  return parse_config(text, file.string(), file.parent_path());
 }
 
 }  // namespace lp::runtime

@@ -30,6 +30,7 @@ struct tls_config {
   std::filesystem::path certificate;
   std::filesystem::path key;
   std::filesystem::path authority;  ///< the one CA that signed every node's certificate
+  key_places at;
 
   bool enabled() const { return !certificate.empty(); }
 };
@@ -46,6 +47,7 @@ struct gateway_config {
   std::uint64_t media_bytes = 512ULL << 20;
   milliseconds media_life{3'600'000};
   std::vector<payments::price_rule> max_prices;  ///< the most it pays; no rule: any price
+  key_places at;
 };
 
 struct orchestrator_config {
@@ -53,6 +55,7 @@ struct orchestrator_config {
   address listen;
   std::uint64_t queue = 64;
   std::vector<payments::price_rule> prices;  ///< free unless set
+  key_places at;
 };
 
 struct worker_config {
@@ -66,6 +69,7 @@ struct worker_config {
   std::uint64_t memory_limit = 0;     ///< for models and jobs together; 0: what the device has
   bool low_memory = false;            ///< parts of models leave memory between their uses
   std::filesystem::path safety;       ///< a safety checker's folder or library; empty: none
+  key_places at;
 };
 
 struct config {
@@ -74,6 +78,7 @@ struct config {
   milliseconds drain_timeout{20'000};
   tls_config tls;
   payments_config payments;
+  key_places models_at;  ///< [models]
   std::filesystem::path models_dir;
   std::vector<std::string> hub_models;                ///< ids; pulled when they are first used
   std::map<std::string, std::string> default_models;  ///< pipeline -> model id
@@ -83,6 +88,9 @@ struct config {
 
   /// What models_dir holds and the built-in pipelines.
   std::vector<pipelines::catalogue_entry> catalogue;
+
+  /// What is allowed and most likely not meant: "FILE:LINE: key: why".
+  std::vector<std::string> warnings;
 };
 
 /// Reads and checks a configuration. Relative paths are relative to the file's folder (`folder`

@@ -47,6 +47,22 @@ void table_reader::mistake(const std::string& key, const std::string& what) {
       error{ec::bad_config, fmt::format("{}:{}: {} {}: {}", file_, line, path_, key, what), {}};
 }
 
+key_places table_reader::places() const {
+  key_places out;
+  out.line = fmt::format("{}:{}", file_, table_.source().begin.line);
+  out.table = fmt::format("{}: {}", out.line, path_);
+  for (const auto& [key, node] : table_) {
+    out.keys[std::string(key.str())] =
+        fmt::format("{}:{}: {} {}", file_, node.source().begin.line, path_, key.str());
+  }
+  return out;
+}
+
+std::string key_places::of(const std::string& key) const {
+  const auto it = keys.find(key);
+  return it == keys.end() ? fmt::format("{} {}", table, key) : it->second;
+}
+
 std::string table_reader::text(const std::string& key, std::string fallback) {
   const toml::node* node = take(key);
   if (node == nullptr) return fallback;
@@ -66,6 +82,12 @@ bool table_reader::flag(const std::string& key, bool fallback) {
 std::string table_reader::required_text(const std::string& key) {
   if (take(key) == nullptr) mistake(key, "is missing");
   std::string value = text(key, {});
+  if (value.empty()) mistake(key, "must not be empty");
+  return value;
+}
+
+std::string table_reader::filled_text(const std::string& key, std::string fallback) {
+  std::string value = text(key, std::move(fallback));
   if (value.empty()) mistake(key, "must not be empty");
   return value;
 }

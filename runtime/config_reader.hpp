@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +16,16 @@
 
 namespace lp::runtime {
 
+/// Where a table and its keys stand, to begin messages about what is found out later.
+struct key_places {
+  std::string line;                         ///< the table's: "FILE:LINE"
+  std::string table;                        ///< "FILE:LINE: [[worker]]"
+  std::map<std::string, std::string> keys;  ///< "FILE:LINE: [[worker]] device"
+
+  /// The key's place, or the table's and the key's name where it is absent.
+  std::string of(const std::string& key) const;
+};
+
 /// Takes keys out of a table. The first mistake is kept and ends the reading; finish() also reports
 /// keys that nobody asked for.
 class table_reader {
@@ -25,6 +36,8 @@ class table_reader {
 
   std::string text(const std::string& key, std::string fallback);
   std::string required_text(const std::string& key);
+  /// A text that must not be empty where it is given.
+  std::string filled_text(const std::string& key, std::string fallback);
   std::vector<std::string> texts(const std::string& key);
   std::uint64_t whole(const std::string& key, std::uint64_t fallback, std::uint64_t least,
                       std::uint64_t most);
@@ -40,6 +53,8 @@ class table_reader {
 
   /// Reports `what` at the key's line, or at the table's if the key is absent.
   void mistake(const std::string& key, const std::string& what);
+
+  key_places places() const;
 
   const toml::table& raw() const { return table_; }
   result<void> finish();

@@ -21,10 +21,16 @@
 #include "runtime/chain_link.hpp"
 #include "runtime/http_front.hpp"
 #include "runtime/node_money.hpp"
+#include "runtime/preflight.hpp"
 
 namespace lp::runtime {
 
 namespace {
+
+// Begins the message with the place of the key that it is about.
+tl::unexpected<error> at(const std::string& place, const error& e) {
+  return fail(e.code, fmt::format("{}: {}", place, e.message));
+}
 
 // Asks an actor to drain and waits for its word.
 template <class Handle>
@@ -74,7 +80,7 @@ class gateway_node : public node {
     }
     actors_.own(actors::spawn_directory(actors_.system(), gateway_, std::move(links)));
     auto front = http_front::start(g, gateway_, actors_.loop());
-    if (!front) return fail(front.error());
+    if (!front) return at(g.at.of("http"), front.error());
     front_ = std::move(*front);
     log::info("node", "gateway {} serves http://{}", name_, where().text());
     return {};
@@ -176,7 +182,7 @@ class orchestrator_node : public node {
     orchestrator_ = actors::spawn_orchestrator(actors_.system(), std::move(options));
     actors_.own(orchestrator_);
     const auto port = actors_.publish(caf::actor_cast<caf::actor>(orchestrator_), o.listen);
-    if (!port) return fail(port.error());
+    if (!port) return at(o.at.of("listen"), port.error());
     where_.port = *port;
     log::info("node", "orchestrator {} listens on {}", name_, where_.text());
     return {};
@@ -261,7 +267,7 @@ class worker_node : public node {
       computes = computes || !m.folder.empty();
     }
     o.warm.insert(o.warm.end(), w.warm.begin(), w.warm.end());
-    if (auto ok = open_device(computes, o); !ok) return ok;
+    if (auto ok = open_device(w, computes, o); !ok) return ok;
     if (auto ok = open_safety(w, computes, o); !ok) return ok;
     worker_ = actors::spawn_gpu_worker(actors_.system(), std::move(o));
     actors_.own(worker_);
@@ -290,15 +296,15 @@ class worker_node : public node {
       return {};
     }
     auto classifier = pipelines::open_classifier(w.safety);
-    if (!classifier) return fail(std::move(classifier.error()));
+    if (!classifier) return at(w.at.of("safety"), classifier.error());
     o.safety = std::move(*classifier);
     // It stays in memory from the first picture on, beside all models and jobs.
     const std::uint64_t own = o.safety->bytes();
     if (o.device.type == pipelines::device::kind::cpu && o.memory_limit > 0) {
       if (own >= o.memory_limit) {
         return fail(ec::bad_config,
-                    fmt::format("worker {}: memory_limit: {} is no more than safety takes, {}",
-                                name_, human_bytes(o.memory_limit), human_bytes(own)));
+                    fmt::format("{}: {} is no more than safety takes, {}", w.at.of("memory_limit"),
+                                human_bytes(o.memory_limit), human_bytes(own)));
       }
       o.memory_limit -= own;
     }
@@ -307,7 +313,8 @@ class worker_node : public node {
   }
 
   // Only a worker with models to compute pays for loading the numeric libraries.
-  result<void> open_device(bool computes, actors::gpu_worker_options& o) {
+  result<void> open_device(const worker_config& w, bool computes, actors::gpu_worker_options& o) {
+    if (auto ok = check_device(w); !ok) return ok;
     if (!computes) {
       o.device_name = "no models";
       return {};
@@ -316,10 +323,8 @@ class worker_node : public node {
     if (!engine) return fail(engine.error());
     std::vector<std::string> warnings;
     const auto info = (*engine)->open_device(o.device, warnings);
-    if (!info) {
-      return fail(info.error().code, fmt::format("worker {}: {}", name_, info.error().message));
-    }
-    for (const std::string& w : warnings) log::warn("node", "worker {}: {}", name_, w);
+    if (!info) return at(w.at.of("device"), info.error());
+    for (const std::string& advice : warnings) log::warn("node", "worker {}: {}", name_, advice);
     o.device_name = info->name;
     o.device_memory = info->memory_bytes;
     if (o.memory_limit == 0) o.memory_limit = info->memory_bytes;
@@ -340,7 +345,7 @@ class worker_node : public node {
 // Builds a node and starts it; a node that does not start is taken down again.
 template <class Node, class Config, class... Args>
 result<std::unique_ptr<node>> launch(const config& c, const Config& mine, const Args&... args) {
-  if (auto ok = actor_host::check(c); !ok) return fail(ok.error());
+  if (auto ok = actor_host::check(c); !ok) return at(c.tls.at.table, ok.error());
   auto n = std::make_unique<Node>(c, mine);
   if (auto ok = n->start(c, mine, args...); !ok) return fail(ok.error());
   return std::unique_ptr<node>(std::move(n));

@@ -72,6 +72,9 @@ result<void> read_rates(const toml::table* table, const std::string& file, payme
 void read_chain(table_reader& t, payments_config& out) {
   const std::string chain = t.text("chain", "off");
   out.endpoints = t.texts("endpoints");
+  for (const std::string& e : out.endpoints) {
+    if (e.empty()) t.mistake("endpoints", "must hold no empty address");
+  }
   out.controller = t.text("controller", {});
   out.dev_port = static_cast<std::uint16_t>(t.whole("dev_port", out.dev_port, 0, 65'535));
   if (chain == "dev") {
@@ -86,6 +89,14 @@ void read_chain(table_reader& t, payments_config& out) {
   } else if (chain != "off") {
     t.mistake("chain", "expected off, dev or rpc");
   }
+  const auto unused = [&](const char* key, bool given, chain_kind of) {
+    if (!given || out.chain == of) return;
+    out.warnings.push_back(fmt::format("{}: is of no use with chain = \"{}\": it belongs to \"{}\"",
+                                       out.at.of(key), to_string(out.chain), to_string(of)));
+  };
+  unused("endpoints", !out.endpoints.empty(), chain_kind::rpc);
+  unused("controller", !out.controller.empty(), chain_kind::rpc);
+  unused("dev_port", out.dev_port != 0, chain_kind::dev);
   // A chain of one's own has a block a second, and its gas is free.
   if (out.chain == chain_kind::dev) {
     out.poll = milliseconds{250};
@@ -154,6 +165,7 @@ result<payments_config> read_payments(const toml::table& table, const std::strin
   payments_config out;
   out.enabled = true;
   table_reader t(table, "[payments]", file);
+  out.at = t.places();
   const auto path = [&](const char* key, const std::filesystem::path& fallback) {
     const std::string given = t.text(key, {});
     return given.empty() ? fallback : (folder / given).lexically_normal();

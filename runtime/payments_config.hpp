@@ -55,6 +55,9 @@ struct payments_config {
   milliseconds rate_max_age{90'000'000};  ///< of what an aggregator says, by its own time
   milliseconds rate_keep{600'000};        ///< how long a rate holds while no new one can be had
 
+  key_places at;
+  std::vector<std::string> warnings;  ///< as config::warnings
+
   /// The fixed rates and, where there is one, the chain's.
   std::shared_ptr<const payments::price_feed> feed(
       const std::shared_ptr<const payments::price_feed>& chain = {}) const;

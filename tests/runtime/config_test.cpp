@@ -122,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = \"o\"",
               "f.toml:4: [[gateway]] orchestrators: expected a list of texts"},
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = [\"x\"]",
-              "f.toml: gateway g: there is no orchestrator \"x\""},
+              "f.toml:4: [[gateway]] orchestrators: there is no orchestrator \"x\""},
         wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"0.0.0.0:1\"",
               "f.toml:3: [[orchestrator]] listen: beyond this host nodes speak mutual TLS only"},
         wrong{"[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nqueue = 0",
@@ -144,7 +144,8 @@ INSTANTIATE_TEST_SUITE_P(
               "f.toml:6: [[orchestrator.price]] units: expected a whole number from 1"},
         wrong{
             "[[orchestrator]]\nname = \"o\"\nlisten = \"127.0.0.1:1\"\nprice_per_unit = \"1 usd\"",
-            "f.toml: orchestrator o: price: the rate of currency \"usd\" is not known: give it in "
+            "f.toml:4: [[orchestrator]] price_per_unit: the rate of currency \"usd\" is not known: "
+            "give it in "
             "[payments.rates]"},
         wrong{"[payments]\nchain = \"main\"",
               "f.toml:2: [payments] chain: expected off, dev or rpc"},
@@ -173,12 +174,65 @@ INSTANTIATE_TEST_SUITE_P(
         wrong{"[[worker]]\nname = \"w\"\norchestrator = \"127.0.0.1:1\"\nlow_memory = 1",
               "f.toml:4: [[worker]] low_memory: expected true or false"},
         wrong{"[[worker]]\nname = \"w\"\norchestrator = \"nobody\"",
-              "f.toml: worker w: there is no orchestrator \"nobody\""},
+              "f.toml:3: [[worker]] orchestrator: there is no orchestrator \"nobody\""},
+        wrong{"[cluster]\nid = \"\"", "f.toml:2: [cluster] id: must not be empty"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = "
+              "[\"127.0.0.1:2\"]\ntokens = [\"\"]",
+              "f.toml:5: [[gateway]] tokens: expected texts of visible ASCII"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = "
+              "[\"127.0.0.1:2\"]\ntokens = [\"a b\"]",
+              "f.toml:5: [[gateway]] tokens: expected texts of visible ASCII"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = "
+              "[\"127.0.0.1:2\", \"127.0.0.1:2\"]",
+              "f.toml:4: [[gateway]] orchestrators: names \"127.0.0.1:2\" twice"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = "
+              "[\"127.0.0.1:0\"]",
+              "f.toml:4: [[gateway]] orchestrators: \"127.0.0.1:0\": nobody can be reached"},
+        wrong{"[payments]\nchain = \"rpc\"\nendpoints = [\"\"]",
+              "f.toml:3: [payments] endpoints: must hold no empty"},
         wrong{"worker = 3", "f.toml:1: top level: worker: expected tables, each begun by"},
-        wrong{"", "f.toml: names no node"}));
+        wrong{"", "f.toml: no node is configured"}));
 
 TEST(config, a_missing_file_is_named) {
   EXPECT_NE(load_config("no/such.toml").error().message.find("no/such.toml"), std::string::npos);
+  EXPECT_NE(load_config("/").error().message.find("cannot read"), std::string::npos);
+}
+
+TEST(config, an_empty_file_configures_no_node) {
+  const auto why = load_config("/dev/null").error().message;
+  EXPECT_EQ(why.substr(0, 33), "/dev/null: no node is configured:");
+}
+
+TEST(config, warns_of_what_is_most_likely_not_meant) {
+  const auto c = parse(R"(
+[[orchestrator]]
+name = "free"
+listen = "127.0.0.1:1"
+price_per_unit = "0"
+[[orchestrator]]
+name = "o"
+listen = "127.0.0.1:2"
+[[orchestrator.price]]
+amount = 5
+[[gateway]]
+name = "g"
+http = "127.0.0.1:0"
+orchestrators = ["o"]
+[[gateway.max_price]]
+amount = 7
+)");
+  ASSERT_TRUE(c) << c.error().message;
+  ASSERT_EQ(c->warnings.size(), 2U);
+  EXPECT_EQ(c->warnings[0].find("f.toml:15: [[gateway]] max_price: without a table [payments]"), 0U)
+      << c->warnings[0];
+  EXPECT_EQ(c->warnings[1].find("f.toml:9: [[orchestrator]] price: without"), 0U) << c->warnings[1];
+
+  const auto off = parse(std::string(small) +
+                         "[payments]\nendpoints = [\"http://127.0.0.1:1\"]\ndev_port = 9\n");
+  ASSERT_TRUE(off) << off.error().message;
+  ASSERT_EQ(off->warnings.size(), 2U);
+  EXPECT_EQ(off->warnings[0].find("f.toml:9: [payments] endpoints: is of no use with chain"), 0U)
+      << off->warnings[0];
 }
 
 TEST(config, reads_addresses_with_ipv6_hosts) {
