@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <CLI/CLI.hpp>
 
+#include "tools/command_line.hpp"
+
 namespace lp::job {
 namespace {
 
@@ -32,6 +34,38 @@ TEST(options, follow_from_the_description) {
                                         {"safety_check", false},
                                         {"seed", 7}}))
       << "in their types, and nothing that was not given";
+}
+
+TEST(options, are_spelt_with_dashes_or_as_the_parameter_is) {
+  const auto body = parse({"text-to-image", "--prompt", "x", "--model_id", "m",
+                           "--num_inference_steps=3", "--guidance-scale", "2"});
+  ASSERT_TRUE(body) << render(body.error());
+  EXPECT_EQ(body->params.at("model_id"), "m");
+  EXPECT_EQ(body->params.at("num_inference_steps"), 3);
+}
+
+TEST(options, that_are_not_known_are_told_in_their_order) {
+  const auto told = [](std::vector<std::string> arguments) {
+    CLI::App app;
+    app.require_subcommand(1);
+    app.fallthrough();
+    given values;
+    for (const auto& d : pipelines::all()) add_pipeline(app, d, values);
+    arguments.insert(arguments.begin(), "lp-job");
+    std::vector<char*> argv;
+    for (std::string& a : arguments) argv.push_back(a.data());
+    ::testing::internal::CaptureStderr();
+    const auto over = read_command_line(app, static_cast<int>(argv.size()), argv.data());
+    EXPECT_TRUE(over && *over != 0);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  using ::testing::HasSubstr;
+  EXPECT_THAT(told({"noop", "--text", "hello", "--x"}),
+              HasSubstr("noop: not known here: --text hello --x"));
+  const auto misspelt = told({"text-to-image", "--promt", "x"});
+  EXPECT_THAT(misspelt, HasSubstr("text-to-image: not known here: --promt x"));
+  EXPECT_THAT(misspelt, HasSubstr("--prompt is required"));
+  EXPECT_THAT(told({"nop"}), HasSubstr("not known here: nop"));
 }
 
 TEST(options, are_checked_before_anything_is_sent) {

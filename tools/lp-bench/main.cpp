@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include "tools/command_line.hpp"
 #include "tools/lp-bench/diffusion.hpp"
 #include "tools/lp-bench/load.hpp"
 #include "tools/lp-bench/noop.hpp"
@@ -34,7 +35,7 @@ int start(int argc, char** argv) {
   auto* tickets_command =
       app.add_subcommand("tickets", "receiving tickets against recovering their signatures");
   lp::bench::add_tickets_options(*tickets_command, tickets);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto over = lp::read_command_line(app, argc, argv)) return *over;
   lp::bench::clean_up_when_interrupted();
   if (noop_command->parsed()) return lp::bench::bench_noop(noop);
   if (diffusion_command->parsed()) return lp::bench::bench_diffusion(diffusion);

@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "tools/command_line.hpp"
 #include "tools/lp-job/answer.hpp"
 #include "tools/lp-job/half_blocks.hpp"
 #include "tools/lp-job/options.hpp"
@@ -176,7 +177,7 @@ int start(int argc, char** argv) {
       ->check(CLI::Range(0, 3600));
   given values;
   for (const pipelines::description& d : pipelines::all()) add_pipeline(app, d, values);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto over = lp::read_command_line(app, argc, argv)) return *over;
   const std::string chosen = app.get_subcommands().front()->get_name();
   const auto done = check->parsed() ? show_health(o) : run(o, *pipelines::find(chosen), values);
   if (done) return 0;

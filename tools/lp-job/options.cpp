@@ -17,9 +17,11 @@ namespace json = boost::json;
 
 namespace {
 
-std::string option_name(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return "--" + name;
+// "--model-id,--model_id": as options are spelt, and as the HTTP interface spells the parameter.
+std::string option_names(const std::string& name) {
+  std::string dashed = name;
+  std::replace(dashed.begin(), dashed.end(), '_', '-');
+  return dashed == name ? "--" + name : fmt::format("--{},--{}", dashed, name);
 }
 
 const char* type_name(const pipelines::parameter& p) {
@@ -67,7 +69,7 @@ CLI::App* add_pipeline(CLI::App& app, const pipelines::description& d, given& va
   for (const pipelines::parameter& p : d.parameters) {
     const auto keep = [&values, name = p.name](const std::string& text) { values[name] = text; };
     CLI::Option* option =
-        command->add_option_function<std::string>(option_name(p.name), keep, help_of(p));
+        command->add_option_function<std::string>(option_names(p.name), keep, help_of(p));
     option->type_name(type_name(p));
     if (p.required) option->required();
   }

@@ -19,8 +19,8 @@ namespace lp::job {
 using given = std::map<std::string, std::string>;
 
 /// Adds the pipeline as a sub-command with an option for each parameter: --num-inference-steps
-/// stands for num_inference_steps. Values land in `values`, which must outlive the app; of files
-/// these are the paths.
+/// and --num_inference_steps stand for num_inference_steps. Values land in `values`, which must
+/// outlive the app; of files these are the paths.
 CLI::App* add_pipeline(CLI::App& app, const pipelines::description& d, given& values);
 
 /// A file to send.

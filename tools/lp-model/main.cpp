@@ -10,6 +10,7 @@
 
 #include "actors/model_pull.hpp"
 #include "runtime/base/bytes.hpp"
+#include "tools/command_line.hpp"
 #include "tools/lp-model/conversion.hpp"
 #include "tools/lp-model/inspection.hpp"
 #include "tools/lp-model/progress_bar.hpp"
@@ -51,6 +52,7 @@ result<void> list(const options& o) {
   for (const stored_model& m : *models) {
     std::cout << fmt::format("{:<40} {:>10}  {}{}\n", m.id, human_bytes(m.bytes), m.family,
                              m.pulled ? "  (pulled)" : "");
+    if (!m.broken.empty()) std::cout << fmt::format("{:<40} {:>10}  {}\n", "", "broken:", m.broken);
   }
   return {};
 }
@@ -186,7 +188,7 @@ int start(int argc, char** argv) {
   p = command("prune", "Finds what takes room and serves nothing.", prune);
   p->add_flag("--all", o.all, "Also downloads that were begun within a day.");
   p->add_flag("--yes", o.remove, "Removes it.");
-  CLI11_PARSE(app, argc, argv);
+  if (const auto over = lp::read_command_line(app, argc, argv)) return *over;
   for (const auto& [chosen, run] : actions) {
     if (!chosen->parsed()) continue;
     const auto done = run(o);

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include "tools/command_line.hpp"
 #include "tools/lp-train/stages.hpp"
 
 namespace {
@@ -87,7 +88,7 @@ int main(int argc, char** argv) {
   app.add_option("--steps", judged.steps, "Sampling steps when judging")
       ->check(CLI::Range(1, 1000));
   app.add_option("--guidance", judged.guidance, "Guidance scale when judging");
-  CLI11_PARSE(app, argc, argv);
+  if (const auto over = lp::read_command_line(app, argc, argv)) return *over;
   // Training has threads of its own; see parallel.hpp.
   at::set_num_threads(1);
   const auto where = parse_device(device);

@@ -8,6 +8,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "tools/command_line.hpp"
 #include "tools/lp-wallet/commands.hpp"
 
 namespace lp::wallet_tool {
@@ -162,7 +163,7 @@ int start(int argc, char** argv) {
   add_keys_and_funds(app, c, o, a);
   add_ledger(app, c, o, a);
   add_dev_chain(app, c, o, a);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto over = lp::read_command_line(app, argc, argv)) return *over;
   const answer done = c.chosen();
   if (!done) {
     if (as_json) {
