@@ -24,6 +24,7 @@ namespace lp::pipelines {
 /// What a file of a request may be.
 struct file_rules {
   bool picture = false;          ///< one of the formats that read_image_header() knows
+  bool mask = false;             ///< a picture of which the brightness counts, not what is seen
   std::uint64_t bytes = 0;       ///< most; 0: as many as a request may have
   std::uint32_t min_side = 1;    ///< of a picture, in pixels
   std::uint32_t max_side = 0;    ///< of a picture, in pixels

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pipelines/device.hpp"
+#include "pipelines/media/decode.hpp"
 #include "pipelines/model.hpp"
 #include "runtime/base/error.hpp"
 
@@ -69,9 +70,10 @@ class engine {
     return fail(ec::bad_config, folder.string() + ": this engine cannot look at pictures");
   }
 
-  /// A picture's file as 8-bit RGB, upright, what is transparent laid on white; `field` stays
-  /// empty. Errors as those of decode_image() (pipelines/media/decode.hpp).
-  virtual result<picture> decode_picture(std::string_view file, std::uint64_t max_pixels) = 0;
+  /// A picture's file by decode_image() or decode_mask() (pipelines/media/decode.hpp), with 3 or 1
+  /// channels; `field` stays empty.
+  virtual result<picture> decode_picture(std::string_view file, picture_form form,
+                                         const decode_limits& limits) = 0;
 
   /// Writes the tensors of a file to a .safetensors file, floating-point ones as `dtype`:
   /// "fp32", "fp16" or "bf16".

@@ -29,9 +29,10 @@ std::vector<parameter> image_to_image_parameters() {
       num_inference_steps_parameter(100),
       num_images_per_prompt_parameter(),
       // Beyond the reference.
-      picture_parameter("mask_image",
-                        "Where it is white the picture is drawn anew, where it is black it stays.",
-                        most_pixels, false),
+      mask_parameter("mask_image",
+                     "Where it is white the picture is drawn anew, where it is black it stays. Its "
+                     "transparency does not count, as in the Python library.",
+                     most_pixels),
   };
   for (parameter& p : sampling_parameters()) out.push_back(std::move(p));
   return out;

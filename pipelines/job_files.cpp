@@ -14,8 +14,10 @@ namespace {
 namespace json = boost::json;
 
 error wrong_picture(const std::string& field, const error& why) {
-  // A lack of memory is this node's, everything else the file's.
-  if (why.code == ec::out_of_memory || why.code == ec::internal) return why;
+  // A lack of memory is this node's, a stop the client's, everything else the file's.
+  if (why.code == ec::out_of_memory || why.code == ec::internal || why.code == ec::cancelled) {
+    return why;
+  }
   return {ec::invalid_parameters,
           fmt::format("{}: {}", field, why.message),
           {{{"body", field}, why.message, "image_damaged"}}};
@@ -78,7 +80,7 @@ result<void> check_sides(const picture& decoded, const json::object& params) {
                                 decoded.width, decoded.height, width, height));
 }
 
-result<void> decode_pictures(const description& d, job_input& input) {
+result<void> decode_pictures(const description& d, job_input& input, decode_limits limits) {
   if (auto ok = check_files(d, input); !ok) return ok;
   std::vector<attachment> others;
   for (attachment& file : input.attachments) {
@@ -89,7 +91,9 @@ result<void> decode_pictures(const description& d, job_input& input) {
     }
     const auto engine = get_engine();
     if (!engine) return fail(engine.error());
-    auto decoded = (*engine)->decode_picture(*file.data, p->file.max_pixels);
+    limits.max_pixels = p->file.max_pixels;
+    const auto form = p->file.mask ? picture_form::mask : picture_form::rgb;
+    auto decoded = (*engine)->decode_picture(*file.data, form, limits);
     if (!decoded) return fail(wrong_picture(file.field, decoded.error()));
     decoded->field = file.field;
     if (auto ok = check_sides(*decoded, input.params); !ok) return ok;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "pipelines/description.hpp"
+#include "pipelines/media/decode.hpp"
 #include "pipelines/model.hpp"
 
 namespace lp::pipelines {
@@ -16,8 +17,9 @@ result<void> check_files(const description& d, const job_input& input);
 result<void> check_sides(const picture& decoded, const boost::json::object& params);
 
 /// Decodes the attachments that the description says are pictures into `input.pictures`, with the
-/// engine, and drops them; all is checked as above. A damaged one, or one beyond the description's
-/// limits, is ec::invalid_parameters naming its field.
-result<void> decode_pictures(const description& d, job_input& input);
+/// engine, and drops them; all is checked as above. Pixels are limited by the description, the rest
+/// by `limits`, each picture apart. A damaged one, or one beyond the limits, is
+/// ec::invalid_parameters naming its field; ec::cancelled if it was stopped.
+result<void> decode_pictures(const description& d, job_input& input, decode_limits limits = {});
 
 }  // namespace lp::pipelines

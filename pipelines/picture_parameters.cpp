@@ -147,6 +147,12 @@ parameter picture_parameter(std::string name, std::string help, std::uint64_t ma
   return p;
 }
 
+parameter mask_parameter(std::string name, std::string help, std::uint64_t max_pixels) {
+  parameter p = picture_parameter(std::move(name), std::move(help), max_pixels, false);
+  p.file.mask = true;
+  return p;
+}
+
 result<void> check_loras(const json::object& params) {
   const json::string& text = params.at("loras").as_string();
   if (text.empty()) return {};

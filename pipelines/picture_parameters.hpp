@@ -38,6 +38,9 @@ parameter num_images_per_prompt_parameter();
 parameter picture_parameter(std::string name, std::string help, std::uint64_t max_pixels,
                             bool required = true);
 
+/// The same of a picture whose brightness counts.
+parameter mask_parameter(std::string name, std::string help, std::uint64_t max_pixels);
+
 /// The `loras` of a request are empty or a JSON object from name to number.
 result<void> check_loras(const boost::json::object& params);
 

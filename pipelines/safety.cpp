@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine.hpp"
-#include "pipelines/media/rgb_image.hpp"
 
 namespace lp::pipelines {
 
@@ -53,7 +52,7 @@ result<void> check_safety(safety_classifier& classifier, output& out) {
     if (!file.mime.starts_with("image/")) continue;
     const auto engine = get_engine();
     if (!engine) return fail(engine.error());
-    const auto seen = (*engine)->decode_picture(*file.data, max_image_pixels);
+    const auto seen = (*engine)->decode_picture(*file.data, picture_form::rgb, {});
     if (!seen) return fail(seen.error());
     const auto offensive = classifier.offensive(*seen);
     if (!offensive) {

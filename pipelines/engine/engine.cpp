@@ -125,9 +125,14 @@ class torch_engine final : public pipelines::engine {
     return unpack_single_file(file, folder, dtype);
   }
 
-  result<pipelines::picture> decode_picture(std::string_view file,
-                                            std::uint64_t max_pixels) override {
-    auto image = pipelines::decode_image(file, max_pixels);
+  result<pipelines::picture> decode_picture(std::string_view file, pipelines::picture_form form,
+                                            const pipelines::decode_limits& limits) override {
+    if (form == pipelines::picture_form::mask) {
+      auto mask = pipelines::decode_mask(file, limits);
+      if (!mask) return fail(mask.error());
+      return pipelines::picture{{}, mask->width, mask->height, 1, share(std::move(mask->pixels))};
+    }
+    auto image = pipelines::decode_image(file, limits);
     if (!image) return fail(image.error());
     return pipelines::picture{{}, image->width, image->height, 3, share(std::move(image->pixels))};
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/media/image_header.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
+#include <boost/crc.hpp>
 
 namespace lp::pipelines {
 
@@ -12,6 +14,8 @@ namespace {
 constexpr std::string_view png_signature("\x89PNG\r\n\x1a\n", 8);
 constexpr std::string_view jpeg_signature("\xff\xd8\xff", 3);
 constexpr std::string_view exif_signature("Exif\0\0", 6);
+/// A picture's file has a few dozen segments or, where an encoder flushes often, some thousands.
+constexpr int most_segments = 1 << 20;
 
 tl::unexpected<error> damaged(image_format format, std::string_view what) {
   return fail(ec::bad_file, fmt::format("a damaged {} file: {}", to_string(format), what));
@@ -31,9 +35,27 @@ std::uint32_t little(std::string_view bytes) {
   return value;
 }
 
+// Bytes of a value of one of TIFF's whole-numbered types; 0 for any other type.
+std::size_t integer_size(std::uint32_t type) {
+  switch (type) {
+    case 1:  // BYTE
+    case 6:  // SBYTE
+      return 1;
+    case 3:  // SHORT
+    case 8:  // SSHORT
+      return 2;
+    case 4:  // LONG
+    case 9:  // SLONG
+      return 4;
+    default:
+      return 0;
+  }
+}
+
 // Orientation of an Exif block, which is a TIFF file: byte order, the number 42, the first
-// directory's place, and there entries of 12 bytes (Exif 2.3, 4.6). 1 wherever it is not told:
-// a picture with odd Exif data is a picture all the same.
+// directory's place, and there entries of 12 bytes (Exif 2.3, 4.6). Its type should be SHORT, and
+// programs write others. 1 wherever it is not told: a picture with odd Exif data is a picture all
+// the same.
 int exif_orientation(std::string_view tiff) {
   if (tiff.size() < 8) return 1;
   const bool intel = tiff.starts_with("II");
@@ -48,12 +70,22 @@ int exif_orientation(std::string_view tiff) {
     const std::size_t at = directory + 2 + i * 12;
     if (at + 12 > tiff.size()) return 1;
     constexpr std::uint32_t orientation_tag = 0x0112;
-    constexpr std::uint32_t short_type = 3;
-    if (number(at, 2) != orientation_tag || number(at + 2, 2) != short_type) continue;
-    const std::uint32_t value = number(at + 8, 2);
+    const std::size_t size = integer_size(number(at + 2, 2));
+    if (number(at, 2) != orientation_tag || size == 0) continue;
+    const std::uint32_t value = number(at + 8, size);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;
+}
+
+tl::unexpected<error> too_many_segments(image_format format) {
+  return damaged(format, fmt::format("it has over {} segments", most_segments));
+}
+
+bool has_right_sum(std::string_view name_and_data, std::uint32_t sum) {
+  boost::crc_32_type crc;
+  crc.process_bytes(name_and_data.data(), name_and_data.size());
+  return crc.checksum() == sum;
 }
 
 // Signature, then chunks of length, name, data and sum; the first is IHDR (PNG, 11.2.2).
@@ -62,11 +94,17 @@ result<image_header> read_png(std::string_view file) {
     return damaged(image_format::png, "its header is cut short");
   }
   image_header out{image_format::png, big(file.substr(16, 4)), big(file.substr(20, 4)), 1};
+  int chunks = 0;
   for (std::size_t at = 8; at + 12 <= file.size();) {
+    if (++chunks > most_segments) return too_many_segments(out.format);
     const std::size_t length = big(file.substr(at, 4));
     const std::string_view name = file.substr(at + 4, 4);
-    if (name == "IDAT" || length > file.size() - at - 12) break;
-    if (name == "eXIf") out.orientation = exif_orientation(file.substr(at + 8, length));
+    if (name == "IEND" || length > file.size() - at - 12) break;
+    // It may stand behind the data, too. A broken one is as good as none.
+    if (name == "eXIf" &&
+        has_right_sum(file.substr(at + 4, 4 + length), big(file.substr(at + 8 + length, 4)))) {
+      out.orientation = exif_orientation(file.substr(at + 8, length));
+    }
     at += 12 + length;
   }
   return out;
@@ -77,32 +115,74 @@ bool is_frame_header(unsigned marker) {
   return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
 
-// Segments of marker, length and data up to the frame header (ITU T.81, B.2.2).
+// What none of the decoders takes, by the frame's marker (ITU T.81, table B.1); empty: it does.
+std::string_view unknown_process(unsigned marker) {
+  switch (marker) {
+    case 0xc3:
+    case 0xcb:
+      return "lossless coding";
+    case 0xc5:
+    case 0xc6:
+    case 0xc7:
+    case 0xcd:
+    case 0xce:
+    case 0xcf:
+      return "hierarchical coding";
+    default:
+      return {};
+  }
+}
+
+// A frame header is precision, height, width and the number of components (B.2.2).
+result<void> read_frame(unsigned marker, std::string_view data, image_header& out) {
+  if (data.size() < 6) return damaged(out.format, "its frame header is cut short");
+  const auto unsupported = [](std::string_view what) {
+    return fail(ec::unsupported_media,
+                fmt::format("a JPEG file of a kind that is not supported: {}", what));
+  };
+  if (const auto process = unknown_process(marker); !process.empty()) return unsupported(process);
+  if (data[0] != 8) {
+    return unsupported(fmt::format("samples of {} bits", static_cast<unsigned char>(data[0])));
+  }
+  const int components = static_cast<unsigned char>(data[5]);
+  if (components != 1 && components != 3 && components != 4) {
+    return unsupported(fmt::format("{} colour components", components));
+  }
+  out.height = big(data.substr(1, 2));
+  out.width = big(data.substr(3, 2));
+  return {};
+}
+
+// Segments of marker, length and data up to the first scan (ITU T.81, B.2.2). Exif data may stand
+// on either side of the frame header; the first counts, as everywhere. Stray bytes between segments
+// are passed over, as the decoder does.
 result<image_header> read_jpeg(std::string_view file) {
   image_header out{image_format::jpeg, 0, 0, 1};
-  for (std::size_t at = 2; at + 4 <= file.size();) {
-    if (file[at] != '\xff') return damaged(out.format, "a segment does not begin with a marker");
-    const auto marker = static_cast<unsigned char>(file[at + 1]);
-    if (marker == 0xff || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
-      at += marker == 0xff ? 1 : 2;  // a fill byte, or a marker without data
-      continue;
-    }
-    const std::size_t length = big(file.substr(at + 2, 2));
-    const std::string_view data = file.substr(at + 4, length < 2 ? 0 : length - 2);
-    if (length < 2 || data.size() + 2 != length) break;
-    if (is_frame_header(marker)) {
-      if (data.size() < 6) break;
-      out.height = big(data.substr(1, 2));
-      out.width = big(data.substr(3, 2));
-      return out;
-    }
+  bool seen_exif = false;
+  int segments = 0;
+  for (std::size_t at = 2;;) {
+    at = file.find('\xff', at);                                    // stray bytes
+    if (at != file.npos) at = file.find_first_not_of('\xff', at);  // fill bytes
+    if (at == file.npos) break;
+    const auto marker = static_cast<unsigned char>(file[at++]);
+    if (++segments > most_segments) return too_many_segments(out.format);
+    const bool bare = marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd7);
+    if (bare) continue;
     if (marker == 0xd9 || marker == 0xda) break;
-    if (marker == 0xe1 && data.starts_with(exif_signature)) {
-      out.orientation = exif_orientation(data.substr(exif_signature.size()));
+    const std::size_t length = big(file.substr(at, 2));
+    if (length < 2 || length > file.size() - at) break;
+    const std::string_view data = file.substr(at + 2, length - 2);
+    if (is_frame_header(marker) && out.width == 0) {
+      if (auto ok = read_frame(marker, data, out); !ok) return fail(ok.error());
     }
-    at += 2 + length;
+    if (marker == 0xe1 && !seen_exif && data.starts_with(exif_signature.substr(0, 5))) {
+      seen_exif = true;
+      out.orientation = exif_orientation(data.substr(std::min(data.size(), exif_signature.size())));
+    }
+    at += length;
   }
-  return damaged(out.format, "it has no frame header");
+  if (out.width == 0 && out.height == 0) return damaged(out.format, "it has no frame header");
+  return out;
 }
 
 // The size that a WebP's first chunk tells, by its kind (RFC 9649, 2.5 to 2.7; RFC 6386, 9.1).
@@ -130,7 +210,9 @@ std::optional<image_header> read_webp_chunk(std::string_view name, std::string_v
 // "RIFF", size, "WEBP", then chunks of name, size and data padded to even length.
 result<image_header> read_webp(std::string_view file) {
   std::optional<image_header> out;
+  int chunks = 0;
   for (std::size_t at = 12; at + 8 <= file.size();) {
+    if (++chunks > most_segments) return too_many_segments(image_format::webp);
     const std::string_view name = file.substr(at, 4);
     const std::size_t length = little(file.substr(at + 4, 4));
     const std::string_view data = file.substr(at + 8, length);

@@ -15,6 +15,13 @@ struct rgb_image {
   std::string pixels;
 };
 
+/// The same of one byte a pixel: width * height bytes, 255 is white.
+struct grey_image {
+  std::uint32_t width = 0;
+  std::uint32_t height = 0;
+  std::string pixels;
+};
+
 /// Longest side and most pixels that are encoded and decoded.
 inline constexpr std::uint32_t max_image_side = 16384;
 inline constexpr std::uint64_t max_image_pixels = std::uint64_t{64} << 20;

@@ -93,7 +93,7 @@ TEST(decode_image, turns_pictures_upright) {
 
 TEST(decode_image, refuses_too_many_pixels_before_it_decodes) {
   for (const char* name : {"rgb.png", "photo.jpg", "lossy.webp", "still.gif"}) {
-    const auto image = decode_image(read_file(folder / name), 1000);
+    const auto image = decode_image(read_file(folder / name), {.max_pixels = 1000});
     ASSERT_FALSE(image) << name;
     EXPECT_EQ(image.error().code, ec::too_large) << name;
     EXPECT_NE(image.error().message.find("48x32"), std::string::npos) << image.error().message;
@@ -106,7 +106,7 @@ TEST(decode_image, does_not_believe_the_header_alone) {
   ASSERT_EQ(file.substr(12, 4), "VP8X");
   file.replace(24, 6, std::string("\0\0\0\0\0\0", 6));  // the canvas: 1x1
   ASSERT_TRUE(read_image_header(file));
-  const auto image = decode_image(file, 100);
+  const auto image = decode_image(file, {.max_pixels = 100});
   EXPECT_FALSE(image) << "a stream of 32x48 pixels where 100 are allowed";
 }
 
@@ -131,7 +131,7 @@ TEST(decode_image, flipped_bytes_are_an_error_or_a_whole_picture) {
     for (std::size_t at = 0; at < file.size(); ++at) {
       std::string damaged = file;
       damaged[at] = static_cast<char>(damaged[at] ^ 0x5a);
-      const auto image = decode_image(damaged, 1 << 20);
+      const auto image = decode_image(damaged, {.max_pixels = 1 << 20});
       if (image) {
         EXPECT_EQ(image->pixels.size(), std::size_t{3} * image->width * image->height);
       }

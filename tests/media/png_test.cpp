@@ -42,7 +42,7 @@ TEST(png, refuses_pixels_that_do_not_fill_the_picture) {
 
 TEST(png, looks_at_the_size_before_it_decodes) {
   auto file = encode_png(gradient(16, 16)).value();
-  EXPECT_EQ(decode_image(file, 100).error().code, ec::too_large);
+  EXPECT_EQ(decode_image(file, {.max_pixels = 100}).error().code, ec::too_large);
   file[16] = '\x7f';  // the width's highest byte
   EXPECT_EQ(decode_image(file).error().code, ec::too_large);
 }

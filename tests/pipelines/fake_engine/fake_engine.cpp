@@ -26,7 +26,8 @@ class fake_engine : public pipelines::engine {
                                      std::string_view) override {
     return {};
   }
-  lp::result<pipelines::picture> decode_picture(std::string_view, std::uint64_t) override {
+  lp::result<pipelines::picture> decode_picture(std::string_view, pipelines::picture_form,
+                                                const pipelines::decode_limits&) override {
     return lp::fail(lp::ec::bad_file, "no picture");
   }
 };
