@@ -15,12 +15,12 @@
 #include "actors/model_cache.hpp"
 #include "actors/model_source.hpp"
 #include "actors/network_backend.hpp"
+#include "actors/picture_decoder.hpp"
 #include "actors/result_packing.hpp"
 #include "actors/run_queue.hpp"
 #include "actors/terms.hpp"
 #include "net/media_store.hpp"
 #include "pipelines/description.hpp"
-#include "pipelines/job_files.hpp"
 #include "runtime/base/log.hpp"
 
 namespace lp::actors {
@@ -45,6 +45,7 @@ struct active_job {
   model_lease lease;
   pipelines::job_input input;  ///< until the run begins
   int fetching = 0;            ///< files still being pulled
+  cancel_token stop_decoding;  ///< of its files
   bool check_safety = false;
 };
 
@@ -119,6 +120,7 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
   active_job job = std::move(it->second);
   s.jobs.erase(it);
   s.gate.leave(id);
+  job.stop_decoding.cancel();
   const auto checker = outcome ? checker_of(s, job) : nullptr;
   if (checker) {
     network_loop(self->system()).long_work([&] {
@@ -148,25 +150,10 @@ void finish(self_ptr self, const std::string& id, result<pipelines::output> outc
   if (s.drained && s.jobs.empty()) std::exchange(s.drained, nullptr)->done();
 }
 
-// Reads the job's input into `job` and foresees its memory.
-result<pipelines::memory_need> prepare(active_job& job) {
-  boost::system::error_code bad;
-  boost::json::value params = boost::json::parse(job.request.params_json(), bad);
-  if (bad || !params.is_object()) {
-    return fail(ec::bad_request, "the job's parameters are not a JSON object");
-  }
-  pipelines::job_input& input = job.input;
-  input.params = std::move(params.as_object());
-  job.check_safety = pipelines::asks_for_check(input.params);
-  for (wire::Attachment& a : *job.request.mutable_attachments()) {
-    if (auto ok = check_input(a); !ok) return fail(std::move(ok.error()));
-    input.attachments.push_back({a.field(), a.mime(), share(std::move(*a.mutable_data()))});
-  }
-  const pipelines::description* d = pipelines::find(job.request.pipeline());
-  if (d == nullptr) return fail(ec::not_found, "there is no such pipeline");
+// Foresees the memory of the job.
+result<pipelines::memory_need> foresee(const active_job& job) {
   try {
-    if (auto ok = pipelines::decode_pictures(*d, input); !ok) return fail(std::move(ok.error()));
-    return job.lease->memory_for(input);
+    return job.lease->memory_for(job.input);
   } catch (const std::bad_alloc&) {
     return fail(ec::out_of_memory, "the device's memory did not suffice for this job's files");
   } catch (const std::exception& e) {
@@ -243,7 +230,7 @@ void begin(self_ptr self, const std::string& id, const model_lease& lease) {
   job.lease = lease;
   job.load_ms = to_ms(clock::now() - job.started);
   result<pipelines::memory_need> need = fail(ec::internal, "not prepared");
-  network_loop(self->system()).long_work([&] { need = prepare(job); });
+  network_loop(self->system()).long_work([&] { need = foresee(job); });
   if (!need) return finish(self, id, fail(std::move(need.error())));
   admit(self, id, *need);
   // The first step at once: a job of one step then costs no further message.
@@ -264,7 +251,7 @@ model_lease take_warm(self_ptr self, const std::string& id) {
   return lease;
 }
 
-// Everything the job brings is here: now its model.
+// The job's input is ready: now its model.
 void take_model(self_ptr self, const std::string& id) {
   worker_state_t& s = state(self);
   const active_job& job = s.jobs.at(id);
@@ -283,6 +270,49 @@ void take_model(self_ptr self, const std::string& id) {
             });
 }
 
+// The job's parameters and files, for the decoder.
+result<decoding_ptr> unpack(active_job& job) {
+  boost::system::error_code bad;
+  boost::json::value params = boost::json::parse(job.request.params_json(), bad);
+  if (bad || !params.is_object()) {
+    return fail(ec::bad_request, "the job's parameters are not a JSON object");
+  }
+  auto out = std::make_shared<decoding>();
+  out->pipeline = pipelines::find(job.request.pipeline());
+  if (out->pipeline == nullptr) return fail(ec::not_found, "there is no such pipeline");
+  out->input.params = std::move(params.as_object());
+  job.check_safety = pipelines::asks_for_check(out->input.params);
+  for (wire::Attachment& a : *job.request.mutable_attachments()) out->files.push_back(std::move(a));
+  job.request.clear_attachments();
+  job.stop_decoding = out->stop;
+  return out;
+}
+
+// Everything the job brings is here. Its files are a stranger's: what they cost is spent on another
+// thread.
+void read_input(self_ptr self, const std::string& id) {
+  active_job& job = state(self).jobs.at(id);
+  auto what = unpack(job);
+  if (!what) return finish(self, id, fail(std::move(what.error())));
+  if ((*what)->files.empty()) {
+    if (auto ok = decode_files(**what); !ok) return finish(self, id, fail(std::move(ok.error())));
+    job.input = std::move((*what)->input);
+    return take_model(self, id);
+  }
+  request(self, spawn_picture_decoder(self->system()), remaining(job.deadline) + milliseconds(1),
+          read_atom_v, *what)
+      .then(
+          [self, id](const decoding_ptr& d) {
+            const auto it = state(self).jobs.find(id);
+            if (it == state(self).jobs.end()) return;  // cancelled meanwhile
+            it->second.input = std::move(d->input);
+            take_model(self, id);
+          },
+          [self, id](const caf::error& e) {
+            finish(self, id, fail(from_caf(e, "decoding the job's files")));
+          });
+}
+
 void fetch(self_ptr self, const std::string& id, int index) {
   active_job& job = state(self).jobs.at(id);
   wire::ChunkRequest what;
@@ -297,7 +327,7 @@ void fetch(self_ptr self, const std::string& id, int index) {
             const auto it = state(self).jobs.find(id);
             if (it == state(self).jobs.end()) return;  // cancelled meanwhile
             it->second.request.mutable_attachments(index)->set_data(std::move(bytes));
-            if (--it->second.fetching == 0) take_model(self, id);
+            if (--it->second.fetching == 0) read_input(self, id);
           },
           [self, id](const caf::error& e) {
             finish(self, id, fail(from_caf(e, "reading the job's files")));
@@ -333,7 +363,7 @@ void accept(self_ptr self, job_request& r) {
   for (int i = 0; i < job.request.attachments_size(); ++i) {
     if (is_elsewhere(job.request.attachments(i))) fetch(self, id, i);
   }
-  if (job.fetching == 0) take_model(self, id);
+  if (job.fetching == 0) read_input(self, id);
 }
 
 caf::result<chunk> read(self_ptr self, const chunk_request& r) {
