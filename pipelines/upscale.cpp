@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "pipelines/media/rgb_image.hpp"
 #include "pipelines/model_index.hpp"
 #include "pipelines/picture_parameters.hpp"
 
@@ -9,9 +10,10 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::uint64_t most_pixels = std::uint64_t{1} << 20;  // of which four times four come out
+constexpr std::uint32_t longest_side = max_image_side / 4;     // of which a file can hold four
 
 std::vector<parameter> upscale_parameters() {
-  return {
+  std::vector<parameter> out{
       prompt_parameter("What the picture shows; may be empty."),
       picture_parameter("image", "The picture to enlarge.", most_pixels),
       model_id_parameter(),
@@ -19,6 +21,8 @@ std::vector<parameter> upscale_parameters() {
       seed_parameter(),
       num_inference_steps_parameter(75),
   };
+  out[1].file.max_side = longest_side;
+  return out;
 }
 
 description upscale() {

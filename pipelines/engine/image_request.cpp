@@ -14,6 +14,8 @@
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
 
+#include "pipelines/media/rgb_image.hpp"
+
 namespace lp::engine {
 
 namespace {
@@ -162,6 +164,12 @@ class job_reader {
     if (w * h > max_upscaled_pixels)
       return fail(wrong("image", fmt::format("Expected at most {} pixels, not {}x{}",
                                              max_upscaled_pixels, w, h)));
+    const std::int64_t longest = pipelines::max_image_side / model_.scale;
+    if (std::max(w, h) > longest)
+      return fail(
+          wrong("image", fmt::format("Expected sides of at most {} pixels, which become {} times "
+                                     "as long, not {}x{}",
+                                     longest, model_.scale, w, h)));
     const auto side = [&](std::int64_t s) {
       return round_down(static_cast<double>(s), model_.scale) * model_.scale;
     };
