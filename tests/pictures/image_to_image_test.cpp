@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "tests/media/file_makers.hpp"
 #include "tests/pictures/example_cluster.hpp"
 
 namespace lp::testing {
@@ -64,6 +65,54 @@ TEST_F(image_to_image, recolours_by_prompt_and_strength) {
   EXPECT_EQ(colour(same.objects.front().colour), "green");
   EXPECT_NEAR(same.objects.front().x0, first.objects.front().x0, 6);
   EXPECT_NEAR(same.objects.front().y1, first.objects.front().y1, 6);
+}
+
+// Each scan is work on every block of sixteen million pixels. Were it done between the steps of
+// other jobs, or without an end, the second job would wait for it.
+TEST_F(image_to_image, a_costly_file_is_refused) {
+  const std::string costly = many_scans(4096, 60000);
+  const answer refused = client_.post_form("/image-to-image", form(costly, "a red square", 0.5));
+  EXPECT_EQ(refused.status, 422U) << refused.text;
+  EXPECT_NE(refused.text.find("scans"), std::string::npos) << refused.text;
+  EXPECT_NE(refused.text.find("image"), std::string::npos) << refused.text;
+  EXPECT_EQ(
+      client_.post("/text-to-image", R"({"prompt":"a red circle","num_inference_steps":2})").status,
+      200U);
+}
+
+// What an editor of pictures exports: white strokes, and nothing elsewhere.
+TEST_F(image_to_image, repaints_where_the_strokes_of_a_transparent_mask_are) {
+  const auto flat = [](std::uint32_t channels, const std::string& left, const std::string& right) {
+    std::string rows;
+    for (int y = 0; y < 64; ++y) {
+      rows += '\0';
+      for (int x = 0; x < 64; ++x) rows += x < 32 ? left : right;
+    }
+    return make_png({64, 64, 8, channels == 3 ? 2 : 6, rows, {}, {}});
+  };
+  const std::string blue("\x1e\x3c\xdc", 3);
+  const std::string image = flat(3, blue, blue);
+  auto f = form(image, "a red circle on a yellow background", 1);
+  f.add_file("mask_image", "blob", "application/octet-stream",
+             flat(4, "\xff\xff\xff\xff", std::string(4, '\0')));
+  const answer a = client_.post_form("/image-to-image", std::move(f));
+  ASSERT_EQ(a.status, 200U) << a.text;
+  const auto drawn = decoded(picture_file(client_, a));
+  // The mean difference from the blue of a half, without what lies near the other one.
+  const auto changed = [&](std::uint32_t from) {
+    double sum = 0;
+    for (std::uint32_t y = 0; y < 64; ++y) {
+      for (std::uint32_t x = from; x < from + 20; ++x) {
+        for (std::size_t c = 0; c < 3; ++c) {
+          sum += std::abs(static_cast<unsigned char>(drawn.pixels[(y * 64 + x) * 3 + c]) -
+                          static_cast<unsigned char>(blue[c]));
+        }
+      }
+    }
+    return sum / (64 * 20 * 3);
+  };
+  EXPECT_GT(changed(0), 40);
+  EXPECT_LT(changed(44), 20);
 }
 
 TEST_F(image_to_image, takes_every_kind_of_file) {
