@@ -27,6 +27,8 @@ result<owned<AVCodecContext>> open_encoder(int width, int height) {
   context->pix_fmt = AV_PIX_FMT_RGB24;
   context->time_base = {1, 1};
   context->compression_level = compression;
+  // Unset, the file would say that its pixels are 0 by 0.
+  context->sample_aspect_ratio = {1, 1};
   if (avcodec_open2(context.get(), codec, nullptr) < 0)
     return fail(ec::internal, "FFmpeg's PNG encoder cannot be opened");
   return context;

@@ -33,6 +33,13 @@ TEST(png, keeps_every_pixel_of_any_size) {
   }
 }
 
+TEST(png, says_that_pixels_are_square) {
+  const auto file = encode_png(gradient(8, 8)).value();
+  const auto at = file.find("pHYs");
+  ASSERT_NE(at, file.npos);
+  EXPECT_EQ(file.substr(at + 4, 9), std::string("\0\0\0\x01\0\0\0\x01\0", 9));
+}
+
 TEST(png, refuses_pixels_that_do_not_fill_the_picture) {
   auto image = gradient(8, 8);
   image.pixels.pop_back();
