@@ -124,6 +124,15 @@ void answer(self_ptr self, const std::string& id, result<wire::JobResult> outcom
 
 void dispatch(self_ptr self);
 
+void end_cancelled(self_ptr self, const std::string& id, double units);
+
+// Whether the job was cancelled and the message under way is the last word of the worker that had
+// it.
+bool ends_cancelled(self_ptr self, const std::string& id) {
+  const auto it = state(self).ending.find(id);
+  return it != state(self).ending.end() && it->second.worker == self->current_sender();
+}
+
 void worker_failed(self_ptr self, const std::string& id, const std::string& worker, error why) {
   orchestrator_state& s = state(self);
   if (s.jobs.count(id) == 0) return;
@@ -155,6 +164,8 @@ bool from_its_worker(self_ptr self, const std::string& id) {
 }
 
 void worker_done(self_ptr self, job_result& r) {
+  // The result was under way when the job was cancelled: the work is done, and nothing else comes.
+  if (ends_cancelled(self, r->id())) return end_cancelled(self, std::string(r->id()), r->units());
   if (!from_its_worker(self, r->id())) return;
   const std::string id = r->id();
   answer(self, id, std::move(r.value));
@@ -175,10 +186,7 @@ void end_cancelled(self_ptr self, const std::string& id, double units) {
 }
 
 void worker_refused(self_ptr self, const job_failure& f) {
-  if (const auto it = state(self).ending.find(f->id());
-      it != state(self).ending.end() && it->second.worker == self->current_sender()) {
-    return end_cancelled(self, f->id(), f->units());
-  }
+  if (ends_cancelled(self, f->id())) return end_cancelled(self, std::string(f->id()), f->units());
   if (!from_its_worker(self, f->id())) return;
   worker_failed(self, f->id(), state(self).pool.worker_of(f->id()), wire::from_wire(f->error()));
 }
@@ -186,7 +194,12 @@ void worker_refused(self_ptr self, const job_failure& f) {
 void remove_worker(self_ptr self, const std::string& name) {
   orchestrator_state& s = state(self);
   log::info("orchestrator", "worker {} went away", name);
+  std::vector<std::string> unanswered;
+  for (const auto& [id, job] : s.ending) {
+    if (job.worker == s.workers.at(name)) unanswered.push_back(id);
+  }
   s.workers.erase(name);
+  for (const std::string& id : unanswered) end_cancelled(self, id, 0);
   for (const std::string& id : s.pool.remove(name)) {
     worker_failed(self, id, name, {ec::gone, fmt::format("worker {} went away", name), {}});
   }
@@ -225,6 +238,8 @@ void cancel(self_ptr self, const std::string& id) {
   if (const auto worker = s.pool.finish(id)) {
     if (const auto w = s.workers.find(*worker); w != s.workers.end()) {
       send(self, w->second, cancel_atom_v, id);
+    } else {
+      end_cancelled(self, id, 0);
     }
   }
   answer(self, id, fail(ec::cancelled, "the job was cancelled"));
@@ -276,13 +291,22 @@ void validate(self_ptr self, const job_request& r, time_point deadline,
     return refuse(self, client, id,
                   {ec::bad_request, fmt::format("job id {} is already in use", id), {}});
   }
-  request(self, validator(self), milliseconds(r->budget_ms()), admit_atom_v, r)
+  // Longer than the job: what is admitted too late is settled all the same.
+  request(self, validator(self), milliseconds(r->budget_ms()) + settling_time, admit_atom_v, r)
       .then(
           [self, r, deadline, client](const std::string& payer) {
             const bool wanted = state(self).validating.erase(r->id()) > 0;
             if (!wanted) {
               settle(self, payer, 0);
-              return refuse(self, client, r->id(), {ec::cancelled, "the job was cancelled", {}});
+              refuse(self, client, r->id(), {ec::cancelled, "the job was cancelled", {}});
+              return tell_if_drained(self);
+            }
+            if (deadline <= clock::now()) {
+              settle(self, payer, 0);
+              refuse(
+                  self, client, r->id(),
+                  {ec::deadline_exceeded, "the job's time was over when its payment was in", {}});
+              return tell_if_drained(self);
             }
             wire::JobRequest job = r.value;
             // Workers have no use for what was paid.
