@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "actors/redeemer.hpp"
 
-#include <chrono>
 #include <string>
 
 #include "runtime/base/log.hpp"
+#include "runtime/base/steady_time.hpp"
 
 namespace lp::actors {
 
@@ -13,15 +13,11 @@ namespace {
 struct redeemer_state : state_base {
   static inline const char* name = "redeemer";
   redeemer_options options;
+  steady_time time;
   std::string last_trouble;
 };
 
 using self_ptr = redeemer_actor::stateful_pointer<redeemer_state>;
-
-std::int64_t unix_seconds() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<seconds>(now).count();
-}
 
 // The same trouble again and again is one line, not thousands.
 void tell(redeemer_state& s, const std::string& trouble) {
@@ -31,7 +27,7 @@ void tell(redeemer_state& s, const std::string& trouble) {
 
 // True while a transaction is under way.
 bool step(redeemer_state& s) {
-  const auto done = s.options.worker->step(unix_seconds(), clock::now() + s.options.step_timeout);
+  const auto done = s.options.worker->step(s.time.seconds(), clock::now() + s.options.step_timeout);
   tell(s, done ? done->note : render(done.error()));
   if (!done) return false;
   if (done->submitted + done->mined + done->failed > 0) {

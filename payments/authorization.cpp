@@ -56,9 +56,16 @@ result<void> check_authorization(const job_authorization& a, const job_facts& fa
   if (a.job != facts.job) return refuse("it is for another job");
   if (a.scope != facts.scope) return refuse("it is for another pipeline or model");
   if (a.body_hash != facts.body_hash) return refuse("it is for another request body");
-  if (a.expires_at <= unix_seconds) return refuse("it has expired");
+  // Whoever signed it may have another time than ours, and learns ours from new terms.
+  if (a.expires_at <= unix_seconds) {
+    return fail(ec::payment_expired, fmt::format("authorisation: it has expired (by {}, now is {})",
+                                                 a.expires_at, unix_seconds));
+  }
   if (a.expires_at > unix_seconds + most_authorization_seconds) {
-    return refuse(fmt::format("it may be valid for at most {} s", most_authorization_seconds));
+    return fail(ec::payment_expired,
+                fmt::format("authorisation: it may be valid for at most {} s (it is until {}, now "
+                            "is {})",
+                            most_authorization_seconds, a.expires_at, unix_seconds));
   }
   if (facts.quoted > rational(integer(a.max_charge))) {
     return fail(ec::over_budget, fmt::format("the job costs {} wei, and the sender allows {}",

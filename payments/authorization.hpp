@@ -21,7 +21,7 @@ struct job_authorization {
   std::string scope;            ///< "<capability>_<model>"
   hash32 body_hash;             ///< keccak256 of the request's body as sent
   u256 max_charge;              ///< wei for the whole job
-  std::int64_t expires_at = 0;  ///< Unix seconds
+  std::int64_t expires_at = 0;  ///< Unix seconds, by the orchestrator's time
   signature sig;
 };
 
@@ -47,8 +47,9 @@ hash32 authorization_digest(const job_authorization& a);
 void sign_authorization(job_authorization& a, const private_key& key);
 
 /// ec::unauthorized, naming the first thing that does not fit: signature, orchestrator, job, scope,
-/// body, expiry (or a life longer than most_authorization_seconds); ec::over_budget if the quoted
-/// price is above max_charge. It does not tell whether it was used before.
+/// body; ec::payment_expired if it is over, or valid for longer than most_authorization_seconds: by
+/// new terms the sender learns what time it is here; ec::over_budget if the quoted price is above
+/// max_charge. It does not tell whether it was used before.
 result<void> check_authorization(const job_authorization& a, const job_facts& facts,
                                  std::int64_t unix_seconds);
 

@@ -18,7 +18,8 @@ struct chain_view {
   std::uint64_t pool_size = 0;  ///< active orchestrators, among whom reserves are shared
 };
 
-/// The view of a node without a chain: one block is 12 seconds of `unix_seconds`, gas is free.
+/// The view of a node without a chain: one block is 12 seconds of `unix_seconds`, which is the time
+/// of whoever takes the tickets; gas is free.
 chain_view offchain_view(std::int64_t unix_seconds);
 
 /// A sender's money on chain, as TicketBroker::getSenderInfo and claimedReserve tell it; wei.

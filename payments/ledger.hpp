@@ -81,6 +81,10 @@ struct funding {
   rational quoted;                 ///< wei for the whole job
   std::optional<rational> budget;  ///< wei that the request may cost; none: no bound
   sender_config limits;
+  /// Wei that the orchestrator says it holds for us, where that was asked a moment ago. What we
+  /// believe beyond it is not counted on, for this job and those that follow, until it is said
+  /// anew: while jobs are under way nobody can tell whether it was lost.
+  std::optional<rational> stated{};
 };
 
 /// Sign and send this: sign_tickets(key, params, first_nonce, count).
@@ -151,6 +155,13 @@ struct audit_report {
   bool ok() const { return problems.empty(); }
 };
 
+/// What may have been forgotten: whatever expired by these is refused, though no trace of it is
+/// left.
+struct forgotten_mark {
+  std::uint64_t l1_block = 0;
+  std::int64_t unix_seconds = 0;
+};
+
 /// What of the ledger is on disk now.
 struct ledger_stats {
   std::uint64_t commits = 0;
@@ -201,10 +212,12 @@ class ledger {
   /// For the redeemer: how this ticket stands now. ec::not_found for an unknown hash.
   void set_redemption(hash32 ticket, redemption state, callback<void> done);
 
-  /// Drops nonces and received tickets of parameters that expired by this L1 block, whose tickets
-  /// are refused from now on even if the chain should step back, and authorisations that expired by
-  /// now. What the tickets were worth stays, and winners stay whole. To be called now and then; the
-  /// ledger does it by itself only when it runs out of room.
+  /// Drops nonces and received tickets of parameters that expired by this L1 block, and
+  /// authorisations that expired by now. Whatever expires no later than what was dropped is refused
+  /// from now on, even if chain or clock should step back: nothing is taken twice. What expires
+  /// later is not, so that a clock that was ahead for a while does no harm. What the tickets were
+  /// worth stays, and winners stay whole. To be called now and then; the ledger does it by itself
+  /// only when it runs out of room.
   void forget_expired(std::uint64_t l1_block, std::int64_t unix_seconds, callback<void> done);
 
   // The same, for callers that may wait.
@@ -238,6 +251,9 @@ class ledger {
   result<audit_report> audit(bool signatures = false) const;
 
   ledger_stats stats() const;
+
+  /// See forget_expired(). An orchestrator's time goes on from there, wherever its host's clock is.
+  result<forgotten_mark> forgotten() const;
 
   /// A value of the node's own that has to survive with the money (for example the last block whose
   /// events were taken). At most 4096 bytes; none if it was never set.

@@ -12,6 +12,18 @@ std::string whole(const rational& wei) {
 
 }  // namespace
 
+// Credit that may be counted on: what is doubted stays in the book, and is not spent.
+rational ledger_state::usable(const funding& f, const rational& credit) {
+  const address& where = f.params.recipient;
+  if (f.stated && *f.stated < credit) {
+    doubted_[where] = credit - *f.stated;
+  } else if (f.stated) {
+    doubted_.erase(where);
+  }
+  const auto doubt = doubted_.find(where);
+  return doubt == doubted_.end() ? credit : std::max<rational>(credit - doubt->second, 0);
+}
+
 // Everything is checked before anything changes: a refused job leaves no trace.
 result<funded> ledger_state::fund(const funding& f) {
   const account_key key{side::outgoing, f.params.recipient};
@@ -26,7 +38,7 @@ result<funded> ledger_state::fund(const funding& f) {
   if (!room_for(key)) return fail(ec::busy, "no room for another orchestrator");
   const account before = book_.find(key);
   const rational ev = expected_value(f.params);
-  const auto count = plan_tickets(before.credit, f.quoted, ev, f.limits);
+  const auto count = plan_tickets(usable(f, before.credit), f.quoted, ev, f.limits);
   if (!count) return fail(count.error());
   const rational exposed = before.credit + before.reserved + ev * *count;
   if (*count > 0 && exposed > rational(integer(f.limits.max_exposure))) {

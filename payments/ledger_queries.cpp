@@ -188,6 +188,12 @@ result<std::vector<event_line>> ledger::history(std::uint64_t first, std::size_t
   });
 }
 
+result<forgotten_mark> ledger::forgotten() const {
+  const auto found = note(ledger_state::forgotten_note);
+  if (!found) return fail(found.error());
+  return ledger_state::read_mark(found->value_or(""));
+}
+
 result<std::optional<std::string>> ledger::note(std::string_view name) const {
   return core_->ask([&](database& db) -> result<std::optional<std::string>> {
     statement s(db, "SELECT value FROM notes WHERE name = ?");

@@ -7,8 +7,6 @@ namespace lp::payments {
 
 namespace {
 
-// 8 bytes each: L1 block and Unix seconds.
-constexpr const char* forgotten_note = "ledger: forgotten";
 constexpr std::size_t longest_note = 4096;
 constexpr std::size_t longest_job = 200;
 
@@ -25,6 +23,8 @@ result<void> ledger_state::load() {
   sessions_of_.clear();
   dirty_sessions_.clear();
   authorizations_.clear();
+  swept_ = {};
+  doubted_.clear();
   store_.accounts([&](const account_line& a) { book_.put(a.key, a.balance); });
   store_.jobs([&](open_job j) { book_.put(std::move(j)); });
   store_.sessions([&](const session_row& row) {
@@ -44,16 +44,25 @@ result<void> ledger_state::load() {
   return db.status();
 }
 
-void ledger_state::read_forgotten() {
-  forgotten_block_ = 0;
-  forgotten_time_ = 0;
-  sqlite::statement note(store_.db(), "SELECT value FROM notes WHERE name = ?");
-  if (!note.start(sqlite::text{forgotten_note}).next() || note.bytes(0).size() != 16) return;
+// 8 bytes each: L1 block and Unix seconds.
+forgotten_mark ledger_state::read_mark(std::string_view note) {
+  if (note.size() != 16) return {};
   const auto number = [&](std::size_t at) {
-    return static_cast<std::uint64_t>(*u256_from_bytes(note.bytes(0).substr(at, 8), "forgotten"));
+    return static_cast<std::uint64_t>(*u256_from_bytes(note.substr(at, 8), "forgotten"));
   };
-  forgotten_block_ = number(0);
-  forgotten_time_ = static_cast<std::int64_t>(number(8));
+  return {number(0), static_cast<std::int64_t>(number(8))};
+}
+
+void ledger_state::read_forgotten() {
+  forgotten_ = {};
+  sqlite::statement note(store_.db(), "SELECT value FROM notes WHERE name = ?");
+  if (note.start(sqlite::text{forgotten_note}).next()) forgotten_ = read_mark(note.bytes(0));
+}
+
+void ledger_state::write_forgotten() {
+  const auto bytes = [](std::uint64_t n) { return to_bytes32(u256(n)).str().substr(24); };
+  store_.put_note(forgotten_note, bytes(forgotten_.l1_block) +
+                                      bytes(static_cast<std::uint64_t>(forgotten_.unix_seconds)));
 }
 
 void ledger_state::record(const event& e) {
@@ -95,12 +104,18 @@ ledger_state::session* ledger_state::open_session(const checked_payment& p,
     why = error{ec::busy, std::move(text), {}};
     return nullptr;
   };
+  // Parameters that were over once leave a row without nonces if something was won by them: they
+  // stay over, though chain or clock may have stepped back.
+  if (store_.find_session({side::incoming, p.sender}, p.params.recipient_rand_hash)) {
+    why = error{ec::payment_expired, "TicketParams expired before", {}};
+    return nullptr;
+  }
   if (!room_for({side::incoming, p.sender})) return refuse("no room for another sender");
   const auto in_use = sessions_of_.find(p.sender);
   const bool full =
       sessions_.size() >= options_.max_sessions ||
       (in_use != sessions_of_.end() && in_use->second >= options_.max_sessions_per_sender);
-  if (full && p.l1_block > forgotten_block_) (void)forget_expired(p.l1_block, forgotten_time_);
+  if (full && p.l1_block > swept_.l1_block) (void)forget_expired(p.l1_block, swept_.unix_seconds);
   if (sessions_.size() >= options_.max_sessions) {
     return refuse("no room for another set of ticket parameters");
   }
@@ -108,8 +123,6 @@ ledger_state::session* ledger_state::open_session(const checked_payment& p,
   if (of_sender >= options_.max_sessions_per_sender) {
     return refuse("too many sets of ticket parameters are in use by this sender; go on with those");
   }
-  // Winners of parameters that are over leave a row without nonces; such a one cannot come back,
-  // because forget_expired() only ever goes forward.
   ++of_sender;
   session& s = sessions_[p.params.recipient_rand_hash];
   s = {next_session_++, p.sender, p.params.expiration_block, {}, false};
@@ -154,7 +167,7 @@ void ledger_state::queue_winner(const checked_payment& p, const checked_ticket& 
 // after; the first ticket that is refused ends the credit.
 result<receipt> ledger_state::receive(const checked_payment& p) {
   receipt r;
-  const bool expired = p.params.expiration_block <= std::max(p.l1_block, forgotten_block_);
+  const bool expired = p.params.expiration_block <= std::max(p.l1_block, forgotten_.l1_block);
   session* s = expired ? nullptr : open_session(p, r.stopped_by);
   std::string packed;
   for (const checked_ticket& t : p.tickets) {
@@ -211,16 +224,17 @@ result<admitted> ledger_state::admit(const admission& a) {
   if (authorizations_.count(digest) > 0) {
     return fail(ec::unauthorized, "authorisation: it was used before");
   }
-  if (by.expires_at <= std::max(a.unix_seconds, forgotten_time_)) {
-    return fail(ec::unauthorized, "authorisation: it has expired");
+  if (by.expires_at <= std::max(a.unix_seconds, forgotten_.unix_seconds)) {
+    return fail(ec::payment_expired, "authorisation: it has expired");
   }
   if (by.job.size() > longest_job)
     return fail(ec::unauthorized, "authorisation: the job is named too long");
   if (a.payment && a.payment->sender != by.sender) {
     return fail(ec::unauthorized, "authorisation: the payment is of another sender");
   }
-  if (authorizations_.size() >= options_.max_authorizations && a.unix_seconds > forgotten_time_) {
-    (void)forget_expired(forgotten_block_, a.unix_seconds);
+  if (authorizations_.size() >= options_.max_authorizations &&
+      a.unix_seconds > swept_.unix_seconds) {
+    (void)forget_expired(swept_.l1_block, a.unix_seconds);
   }
   if (authorizations_.size() >= options_.max_authorizations) {
     return fail(ec::busy, "too many jobs were admitted of late; try again in a while");
@@ -263,6 +277,7 @@ result<account> ledger_state::write_off(const address& orchestrator, const ratio
   const auto events = book_.write_off(key, to);
   if (!events) return fail(events.error());
   for (const event& e : *events) record(e);
+  if (!events->empty()) doubted_.erase(orchestrator);
   return book_.find(key);
 }
 
@@ -272,25 +287,29 @@ result<void> ledger_state::set_redemption(const hash32& ticket, const redemption
 }
 
 result<void> ledger_state::forget_expired(std::uint64_t l1_block, std::int64_t unix_seconds) {
-  forgotten_block_ = std::max(forgotten_block_, l1_block);
-  forgotten_time_ = std::max(forgotten_time_, unix_seconds);
-  const auto bytes = [](std::uint64_t n) { return to_bytes32(u256(n)).str().substr(24); };
-  store_.put_note(forgotten_note,
-                  bytes(forgotten_block_) + bytes(static_cast<std::uint64_t>(forgotten_time_)));
+  swept_ = {l1_block, unix_seconds};
   flush();
   for (auto at = sessions_.begin(); at != sessions_.end();) {
-    if (at->second.expiration > forgotten_block_) {
+    if (at->second.expiration > std::max(l1_block, forgotten_.l1_block)) {
       ++at;
       continue;
     }
+    // It is no later than a block: it fits.
+    forgotten_.l1_block =
+        std::max(forgotten_.l1_block, static_cast<std::uint64_t>(at->second.expiration));
     store_.forget_session(at->second.id);
     const auto of = sessions_of_.find(at->second.sender);
     if (--of->second == 0) sessions_of_.erase(of);
     at = sessions_.erase(at);
   }
-  std::erase_if(authorizations_,
-                [&](const auto& entry) { return entry.second <= forgotten_time_; });
-  store_.forget_authorizations(forgotten_time_);
+  const std::int64_t over = std::max(unix_seconds, forgotten_.unix_seconds);
+  std::erase_if(authorizations_, [&](const auto& entry) {
+    if (entry.second > over) return false;
+    forgotten_.unix_seconds = std::max(forgotten_.unix_seconds, entry.second);
+    return true;
+  });
+  store_.forget_authorizations(forgotten_.unix_seconds);
+  write_forgotten();
   return {};
 }
 

@@ -23,6 +23,10 @@ class ledger_state {
   /// Reads everything from the file, forgetting what is in memory.
   result<void> load();
 
+  /// The mark as a note holds it; zeros for anything else.
+  static forgotten_mark read_mark(std::string_view note);
+  static constexpr const char* forgotten_note = "ledger: forgotten";
+
   /// Time of all that is recorded from here on, Unix milliseconds.
   void set_time(std::int64_t milliseconds) { now_ = milliseconds; }
 
@@ -58,6 +62,8 @@ class ledger_state {
   std::optional<error> take_nonce(session& s, std::uint32_t nonce) const;
   void queue_winner(const checked_payment& p, const checked_ticket& t, receipt& r, session* known);
   void read_forgotten();
+  void write_forgotten();
+  rational usable(const funding& f, const rational& credit);
   result<rational> reserve(const account_key& key, const std::string& job, const rational& quoted,
                            const receipt& paid);
 
@@ -72,9 +78,13 @@ class ledger_state {
   std::unordered_map<hash32, std::int64_t> authorizations_;
   std::uint64_t next_session_ = 1;
   std::uint64_t next_payment_ = 1;
-  /// What expired by these is refused, whatever block or time a caller says it is.
-  std::uint64_t forgotten_block_ = 0;
-  std::int64_t forgotten_time_ = 0;
+  /// What expired by these is refused, whatever block or time a caller says it is: the latest that
+  /// was dropped.
+  forgotten_mark forgotten_;
+  /// The block and the time for which everything was last looked over.
+  forgotten_mark swept_;
+  /// Credit at orchestrators that they do not acknowledge; see funding::stated.
+  std::unordered_map<address, rational> doubted_;
 };
 
 }  // namespace lp::payments

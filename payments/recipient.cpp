@@ -128,6 +128,13 @@ result<checked_payment> recipient::check(const payment& p, std::string_view scop
   if (const auto ours = check_origin(p, scope, out.recipient_rand); !ours) {
     return fail(ours.error());
   }
+  // Offers are authentic, so that this one was made while the clock, or the chain, was far ahead.
+  if (integer(p.params.expiration_block) >
+      integer(view.l1_block) + 2 * integer(config_.params_lifetime)) {
+    return fail(ec::payment_expired,
+                fmt::format("TicketParams are valid to block {}, and now is {}: ask for new ones",
+                            to_text(p.params.expiration_block), view.l1_block));
+  }
   out.sender = p.sender;
   out.params = p.params;
   out.agreed = price{*p.expected_price};

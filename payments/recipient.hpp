@@ -49,7 +49,9 @@ class recipient {
   /// price, scope and every parameter); then each signature and whether it wins. Fails, so that
   /// nothing is credited, for all but the signatures: the first bad one ends the list
   /// (checked_payment::stopped_by). ec::payment_required with the reference's texts, for example
-  /// "invalid ticket recipient". It costs about 40 us a ticket: not for an actor's own thread.
+  /// "invalid ticket recipient"; ec::payment_expired for an offer that was made while blocks were
+  /// far ahead of now, which would hold for too long. It costs about 40 us a ticket: not for an
+  /// actor's own thread.
   result<checked_payment> check(const payment& p, std::string_view scope, const chain_view& view,
                                 const std::optional<sender_funds>& funds) const;
 

@@ -112,7 +112,9 @@ result<void> redeemer::push_again(std::int64_t now, redeemer_step& out, time_poi
   auto t = rebuild(*outbox_, outbox_->fees.back());
   if (!t) return fail(t.error());
   const std::int64_t patience = std::chrono::ceil<seconds>(wallet_.policy().stuck_after).count();
-  if (now - outbox_->since >= patience && outbox_->fees.size() <= config_.replacements) {
+  // A time to come was written by a clock that was ahead: it says nothing.
+  const bool stuck = now - outbox_->since >= patience || outbox_->since - now > patience;
+  if (stuck && outbox_->fees.size() <= config_.replacements) {
     if (const auto dearer = wallet_.replacement(*t, deadline)) {
       outbox next = *outbox_;
       next.fees.push_back({dearer->max_priority_fee, dearer->max_fee, 0});
@@ -235,7 +237,9 @@ result<void> redeemer::begin(std::int64_t now, bool impatient, redeemer_step& ou
   std::vector<choice> chosen;
   for (const winning_ticket& t : *queue) {
     if (chosen.size() >= config_.batch || clock::now() >= deadline) break;
-    if (t.state.not_before > now && !impatient) continue;
+    const std::int64_t wait = t.state.not_before - now;
+    // Nothing waits longer than this: what would was written by a clock that was ahead.
+    if (wait > 0 && wait <= config_.longest_delay.count() && !impatient) continue;
     if (t.expiration_block > (*known)->round.block) continue;
     auto verdict = judge(t, **known, out, deadline);
     if (!verdict) return fail(verdict.error());
