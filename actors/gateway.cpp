@@ -28,9 +28,11 @@ constexpr milliseconds expiry_tick{100};
 struct gateway_job {
   submission_ptr what;
   std::set<std::string> tried;
-  std::string node;      ///< where it is now
-  unsigned attempt = 0;  ///< answers of earlier attempts are ignored
-  error last;            ///< the latest refusal
+  std::set<std::string> unpaid;      ///< refused the payment: may be paid again
+  std::set<std::string> paid_again;  ///< are or were; a second refusal is one
+  std::string node;                  ///< where it is now
+  unsigned attempt = 0;              ///< answers of earlier attempts are ignored
+  error last;                        ///< the latest refusal
   wire::JobResult result;
   unsigned fetching = 0;  ///< files still being pulled
 };
@@ -72,7 +74,10 @@ void refused(self_ptr self, const std::string& id, unsigned attempt, error why) 
   gateway_state& s = state(self);
   const auto it = s.jobs.find(id);
   if (it == s.jobs.end() || it->second.attempt != attempt) return;
-  if (!worth_another_node(why.code)) return answer(self, id, fail(std::move(why)));
+  // An orchestrator that takes this gateway for somebody else says nothing of the client.
+  if (!worth_another_node(why.code) && why.code != ec::unauthorized) {
+    return answer(self, id, fail(std::move(why)));
+  }
   log::info("gateway", "job {} at {}: {}", id, it->second.node, render(why));
   s.peers.finished(it->second.node);
   it->second.node.clear();
@@ -106,7 +111,7 @@ void fetch(self_ptr self, const std::string& id, unsigned attempt, int index) {
 }
 
 // The job that the message under way is about, if its sender is the orchestrator that has it now:
-// one that was given up may still speak. No node is tried twice.
+// one that was given up may still speak. No node is tried again that did not refuse it itself.
 gateway_job* job_of_sender(self_ptr self, const std::string& id) {
   const auto it = state(self).jobs.find(id);
   if (it == state(self).jobs.end()) return nullptr;
@@ -127,11 +132,11 @@ void arrived(self_ptr self, wire::JobResult& r) {
 }
 
 error no_candidate(const gateway_job& job, error why) {
-  if (job.tried.empty()) return why;
+  if (job.attempt == 0) return why;
   const bool money = http_status(job.last.code) == http_status(ec::payment_required);
   return {money ? job.last.code : ec::unavailable,
           fmt::format("no orchestrator is left for the job after {} tries; the last said: {}",
-                      job.tried.size(), render(job.last)),
+                      job.attempt, render(job.last)),
           {}};
 }
 
@@ -144,10 +149,24 @@ void settle(self_ptr self, const std::string& id, const std::string& node, settl
   }
 }
 
+bool refuses_payment(ec code) {
+  return code == ec::payment_required || code == ec::payment_expired || code == ec::unauthorized;
+}
+
 settlement::outcome outcome_of(const wire::JobFailure& f) {
-  const ec code = wire::from_wire(f.error()).code;
-  const bool payment = code == ec::payment_required || code == ec::payment_expired;
+  const bool payment = refuses_payment(wire::from_wire(f.error()).code);
   return payment ? settlement::outcome::refused : settlement::outcome::returned;
+}
+
+// The job came back from the orchestrator that has it now. What paid for it may have been lost, or
+// be over: once nobody else is left, it is paid for there by new terms, once.
+void came_back(self_ptr self, const std::string& id, error why) {
+  gateway_job& job = state(self).jobs.at(id);
+  if (state(self).options.payer && refuses_payment(why.code) &&
+      job.paid_again.count(job.node) == 0) {
+    job.unpaid.insert(job.node);
+  }
+  refused(self, id, job.attempt, std::move(why));
 }
 
 // An orchestrator told how a job ended there, perhaps of one that was cancelled here.
@@ -168,7 +187,8 @@ void pay_and_send(self_ptr self, const std::string& id, wire::JobRequest sent) {
   order->orchestrator = caf::actor_cast<caf::strong_actor_ptr>(s.handles.at(job.node));
   order->request = std::move(sent);
   order->deadline = job.what->deadline;
-  order->max_price = job.what->max_price;
+  order->max_prices = job.what->max_prices;
+  order->again = job.paid_again.count(job.node) > 0;
   request(self, s.options.payer, remaining(order->deadline) + answer_margin, pay_atom_v, order)
       .then(
           [self, id, node = job.node, attempt = job.attempt](job_request& paid) {
@@ -202,6 +222,7 @@ void quote_job(self_ptr self, const quote_query_ptr& query) {
       q.node = a.node();
       q.model = offer.model();
       q.warm = offer.warm();
+      q.announced = offer.price_per_unit();
       q.units = query->units;
       query->candidates.emplace_back(
           std::move(q), caf::actor_cast<caf::strong_actor_ptr>(s.handles.at(a.node())));
@@ -216,6 +237,17 @@ void quote_job(self_ptr self, const quote_query_ptr& query) {
   query->done(std::move(gratis));
 }
 
+result<choice> pick(self_ptr self, gateway_job& job) {
+  selection& peers = state(self).peers;
+  const wire::JobRequest& r = job.what->request;
+  auto next = peers.pick(r.pipeline(), r.model(), job.tried);
+  if (next || job.unpaid.empty()) return next;
+  for (const std::string& node : job.unpaid) job.tried.erase(node);
+  job.paid_again.merge(job.unpaid);
+  job.unpaid.clear();
+  return peers.pick(r.pipeline(), r.model(), job.tried);
+}
+
 void try_next(self_ptr self, const std::string& id) {
   gateway_state& s = state(self);
   gateway_job& job = s.jobs.at(id);
@@ -224,7 +256,7 @@ void try_next(self_ptr self, const std::string& id) {
   if (left.count() == 0) {
     return answer(self, id, fail(ec::deadline_exceeded, "the job's time is over"));
   }
-  auto next = s.peers.pick(r.pipeline(), r.model(), job.tried);
+  auto next = pick(self, job);
   if (!next) return answer(self, id, fail(no_candidate(job, std::move(next.error()))));
   job.node = next->node;
   job.tried.insert(job.node);
@@ -316,8 +348,8 @@ gateway_actor spawn_gateway(caf::actor_system& system, gateway_options options) 
         },
         [self](failed_atom, const job_failure& f) {
           settle_with_sender(self, f->id(), outcome_of(f.value), f->units());
-          if (const gateway_job* job = job_of_sender(self, f->id())) {
-            refused(self, f->id(), job->attempt, wire::from_wire(f->error()));
+          if (job_of_sender(self, f->id()) != nullptr) {
+            came_back(self, f->id(), wire::from_wire(f->error()));
           }
         },
         [self](read_atom, const chunk_request& r) { return read(self, r.value); },

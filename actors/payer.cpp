@@ -29,23 +29,28 @@ struct payment_under_way {
 struct payer_state : state_base {
   static inline const char* name = "payer";
   std::shared_ptr<purse> money;
+  std::shared_ptr<steady_time> time;
   std::map<std::uint64_t, payment_under_way> under_way;
   std::uint64_t payments = 0;
 };
 
 using self_ptr = payer_actor::stateful_pointer<payer_state>;
 
+std::int64_t now_ms(self_ptr self) {
+  return state(self).time->ms();
+}
+
 // Asks the orchestrator for terms; `then` is told when they are taken, or why not.
 void get_terms(self_ptr self, const std::string& node, const caf::strong_actor_ptr& to,
                const std::string& pipeline, const std::string& model,
                std::function<void(result<void>)> then) {
   purse& money = *state(self).money;
-  if (money.has_terms(node, pipeline, model, unix_ms())) return then({});
-  const terms_request asked(money.ask(node, pipeline, model));
+  if (money.has_terms(node, pipeline, model, now_ms(self))) return then({});
+  const terms_request asked(money.ask(node, pipeline, model, now_ms(self)));
   request(self, caf::actor_cast<orchestrator_actor>(to), terms_timeout, terms_atom_v, asked)
       .then(
           [self, node, asked, then](const terms& t) {
-            auto taken = state(self).money->take(node, asked.value, t.value, unix_ms());
+            auto taken = state(self).money->take(node, asked.value, t.value, now_ms(self));
             if (!taken) log::warn("payer", "orchestrator {}: {}", node, render(taken.error()));
             then(std::move(taken));
           },
@@ -54,7 +59,7 @@ void get_terms(self_ptr self, const std::string& node, const caf::strong_actor_p
 
 void pay_by_terms(self_ptr self, const payment_order_ptr& order, paid answer, bool again) {
   payer_state& s = state(self);
-  const std::int64_t now = unix_ms();
+  const std::int64_t now = now_ms(self);
   auto plan = s.money->prepare(*order, now + remaining(order->deadline).count(), now);
   if (!plan) {
     answer.deliver(to_caf(plan.error()));
@@ -111,7 +116,7 @@ void conclude(self_ptr self, std::uint64_t number, const verdict& v) {
   if (v.problem.code == ec::none) {
     if (remaining(p.order->deadline).count() == 0) {
       s.money->settle({p.order->request.id(), p.plan.node, settlement::outcome::unsent, 0},
-                      unix_ms());
+                      now_ms(self));
       p.answer.deliver(to_caf({ec::deadline_exceeded, "the job's time is over", {}}));
       return;
     }
@@ -128,43 +133,78 @@ void conclude(self_ptr self, std::uint64_t number, const verdict& v) {
   p.answer.deliver(to_caf(v.problem));
 }
 
+// The price was changed after the terms that hold: what will it be? Those stay.
+void look_ahead(self_ptr self, const quote_query_ptr& query, quote& q,
+                const caf::strong_actor_ptr& to, std::function<void()> then) {
+  purse& money = *state(self).money;
+  const std::string& pipeline = query->request.pipeline();
+  const auto held = money.held_price(q.node, pipeline, q.model);
+  if (q.announced.empty() || !held || payments::to_text(*held) == q.announced) return then();
+  const terms_request asked(money.ask(q.node, pipeline, q.model, now_ms(self)));
+  request(self, caf::actor_cast<orchestrator_actor>(to), terms_timeout, terms_atom_v, asked)
+      .then(
+          [self, asked, held, then, quoted = &q, query](const terms& t) {
+            const auto next = state(self).money->read_price(quoted->node, asked.value, t.value);
+            if (next && next->wei_per_unit != held->wei_per_unit) quoted->next_price = *next;
+            then();
+          },
+          [then](const caf::error&) { then(); });
+}
+
+// Clients have the host's clock, and no other.
+void fill_in(self_ptr self, quote& q, const std::string& pipeline) {
+  const steady_time& time = *state(self).time;
+  state(self).money->fill(q, pipeline, time.ms());
+  if (q.expires_ms > 0) q.expires_ms += time.host_ahead_ms();
+}
+
 // Asks everybody at once; the last answer completes the quotes.
 void make_quotes(self_ptr self, const quote_query_ptr& query) {
   const auto left = std::make_shared<std::size_t>(query->candidates.size());
+  const auto finished = [query, left] {
+    if (--*left > 0) return;
+    std::vector<quote> all;
+    for (auto& candidate : query->candidates) all.push_back(std::move(candidate.first));
+    query->done(std::move(all));
+  };
   for (auto& [q, to] : query->candidates) {
     get_terms(self, q.node, to, query->request.pipeline(), q.model,
-              [self, query, left, quoted = &q](const result<void>& have) {
+              [self, query, finished, quoted = &q, whom = to](const result<void>& have) {
                 if (have) {
-                  state(self).money->fill(*quoted, query->request.pipeline(), unix_ms());
-                } else if (!asks_nothing(have) || state(self).money->must_sign(quoted->node)) {
+                  fill_in(self, *quoted, query->request.pipeline());
+                  return look_ahead(self, query, *quoted, whom, finished);
+                }
+                if (!asks_nothing(have) || state(self).money->must_sign(quoted->node)) {
                   quoted->problem = have.error();
                 }
-                if (--*left > 0) return;
-                std::vector<quote> all;
-                for (auto& candidate : query->candidates) all.push_back(std::move(candidate.first));
-                query->done(std::move(all));
+                finished();
               });
   }
 }
 
 }  // namespace
 
-payer_actor spawn_payer(caf::actor_system& system, std::shared_ptr<purse> money) {
-  return system.spawn<caf::detached>([money](self_ptr self) -> payer_actor::behavior_type {
+payer_actor spawn_payer(caf::actor_system& system, std::shared_ptr<purse> money,
+                        std::shared_ptr<steady_time> time) {
+  return system.spawn<caf::detached>([money, time](self_ptr self) -> payer_actor::behavior_type {
     state(self).money = money;
+    state(self).time = time;
     send_to_itself(self, expiry_tick, caf::tick_atom_v);
     return {
         [self](pay_atom, const payment_order_ptr& order) { return pay(self, order); },
-        [self](settle_atom, const settlement_ptr& s) { state(self).money->settle(*s, unix_ms()); },
+        [self](settle_atom, const settlement_ptr& s) {
+          state(self).money->settle(*s, now_ms(self));
+        },
         [self](quote_atom, const quote_query_ptr& query) { make_quotes(self, query); },
         [self](peer_down_atom, const std::string& node) {
-          state(self).money->peer_down(node, unix_ms());
+          state(self).money->peer_down(node, now_ms(self));
         },
         [self](commit_atom, std::uint64_t number, const verdict_ptr& v) {
           conclude(self, number, *v);
         },
         [self](caf::tick_atom) {
-          state(self).money->expire(unix_ms());
+          state(self).time->tell_steps("gateway");
+          state(self).money->expire(now_ms(self));
           send_to_itself(self, expiry_tick, caf::tick_atom_v);
         },
     };

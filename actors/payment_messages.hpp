@@ -24,7 +24,8 @@ struct payment_order {
   caf::strong_actor_ptr orchestrator;
   wire::JobRequest request;  ///< with its id and its model
   time_point deadline;
-  std::optional<payments::money> max_price;  ///< for the whole job
+  std::vector<payments::money> max_prices;  ///< for the whole job; each of them counts
+  bool again = false;                       ///< the node refused the job's first payment
 };
 using payment_order_ptr = std::shared_ptr<payment_order>;
 
@@ -34,7 +35,7 @@ struct settlement {
     unsent,     ///< never left the gateway
     delivered,  ///< `units` were done, the result is here
     returned,   ///< an answer without a result; `units` were done all the same
-    refused,    ///< the orchestrator did not accept the payment
+    refused,    ///< the orchestrator did not accept the payment, or says it is over
     gone,       ///< the orchestrator went away with it
     silent      ///< no answer in the job's time
   };
@@ -58,7 +59,12 @@ struct quote {
   payments::rational credit;     ///< wei that the gateway already has there
   std::uint32_t tickets = 0;     ///< that the job would need now
   payments::rational ticket_ev;  ///< wei that one is worth
-  std::int64_t expires_ms = 0;   ///< since 1970; the price holds until then
+  /// What the orchestrator announces; where it is another price, new terms are asked for to learn
+  /// what the next jobs cost.
+  std::string announced;
+  std::optional<payments::price> next_price;  ///< where it differs: from expires_ms on
+  std::int64_t expires_ms = 0;                ///< since 1970; the price holds until then
+  std::uint64_t expires_block = 0;  ///< or until this L1 block, if it comes first; 0: none
 };
 
 /// What the ledger said of a job.

@@ -57,7 +57,7 @@ struct submission {
   std::vector<input_file> files;
   time_point deadline;
   std::function<void(result<wire::JobResult>)> done;
-  std::optional<payments::money> max_price{};  ///< the most that the job may cost
+  std::vector<payments::money> max_prices{};  ///< the most that the job may cost; each counts
 };
 using submission_ptr = std::shared_ptr<submission>;
 

@@ -2,6 +2,7 @@
 #include "actors/purse.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 #include "payments/keccak.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/base/steady_time.hpp"
 
 namespace lp::actors {
 
@@ -25,6 +27,8 @@ constexpr std::int64_t lost_after_ms = 5'000;
 // suspended: terms end and nodes restart. One that keeps a job and stays silent has no second time.
 constexpr unsigned most_failures = 3;
 constexpr std::size_t most_models = 512;
+// A difference between two nodes' times that is worth telling.
+constexpr std::int64_t skew_told_ms = 10'000;
 
 std::string note_name(const payments::address& who) {
   return "lost " + who.hex();
@@ -42,8 +46,9 @@ purse::purse(purse_options options, payments::private_key key,
       chain_(std::move(chain)) {}
 
 wire::TermsRequest purse::ask(const std::string& node, const std::string& pipeline,
-                              const std::string& model) const {
+                              const std::string& model, std::int64_t now_ms) const {
   wire::TermsRequest r;
+  r.set_now_ms(now_ms);
   r.set_pipeline(pipeline);
   r.set_model(model);
   r.set_sender(key_.address().str());
@@ -52,8 +57,8 @@ wire::TermsRequest purse::ask(const std::string& node, const std::string& pipeli
   return r;
 }
 
-result<void> purse::take(const std::string& node, const wire::TermsRequest& asked,
-                         const wire::Terms& t, std::int64_t now_ms) {
+result<signed_terms> purse::read_answer(const std::string& node, const wire::TermsRequest& asked,
+                                        const wire::Terms& t) const {
   auto read = read_terms(t);
   if (!read) return fail(read.error());
   const wire::TermsBody& b = read->body;
@@ -75,8 +80,26 @@ result<void> purse::take(const std::string& node, const wire::TermsRequest& aske
                 fmt::format("terms: whoever answers where {} is to be reached signs as {}",
                             to_text(*expected), to_text(read->signer)));
   }
+  return read;
+}
+
+result<payments::price> purse::read_price(const std::string& node, const wire::TermsRequest& asked,
+                                          const wire::Terms& t) const {
+  const auto read = read_answer(node, asked, t);
+  if (!read) return fail(read.error());
+  return to_price(read->info.price);
+}
+
+result<void> purse::take(const std::string& node, const wire::TermsRequest& asked,
+                         const wire::Terms& t, std::int64_t now_ms) {
+  auto read = read_answer(node, asked, t);
+  if (!read) return fail(read.error());
+  const wire::TermsBody& b = read->body;
+  // A little less than it is by now: what expires by it expires a little early.
+  const std::int64_t ahead_ms = read->stated_ms - now_ms;
+  tell_skew(node, ahead_ms);
   if (read->info.price.wei > 0) {
-    const auto chain = chain_();
+    const auto chain = chain_(read->stated_ms);
     if (!chain) return fail(chain.error());
     if (auto ok = payments::check_offer(to_params(read->info.terms), read->signer, chain->view,
                                         chain->funds, options_.limits);
@@ -87,10 +110,22 @@ result<void> purse::take(const std::string& node, const wire::TermsRequest& aske
   if (auto ok = reconcile(read->signer, b.credit()); !ok) return ok;
   if (terms_.size() >= most_models) terms_.clear();
   bound_[node] = read->signer;
-  held_terms held{t, std::move(read->info), {}, now_ms + b.life_ms()};
+  ++record_of(read->signer).taken;
+  held_terms held{t, std::move(read->info), {}, now_ms + b.life_ms(), ahead_ms};
   held.price = to_price(held.info.price);
   terms_.insert_or_assign(terms_key{node, b.pipeline(), b.model()}, std::move(held));
   return {};
+}
+
+void purse::tell_skew(const std::string& node, std::int64_t ahead_ms) {
+  std::int64_t& told = told_skew_[node];
+  if (std::llabs(ahead_ms - told) < skew_told_ms) return;
+  told = ahead_ms;
+  log::warn(
+      "purse",
+      "the time of orchestrator {} is {} ours; what it is paid with goes by its own: the clock "
+      "of one of the two hosts is wrong, or was when its node started",
+      node, lead_text(ahead_ms));
 }
 
 // The orchestrator signs what it holds for us. Less than we believe: an answer was lost, or it
@@ -98,17 +133,21 @@ result<void> purse::take(const std::string& node, const wire::TermsRequest& aske
 result<void> purse::reconcile(const payments::address& who, const std::string& credit) {
   const auto theirs = payments::parse_rational(credit.empty() ? "0" : credit, "terms.credit");
   if (!theirs) return fail(ec::bad_request, theirs.error().message);
-  for (const auto& [job, open] : open_) {
-    if (open.orchestrator == who) return {};  // both sides are in motion
-  }
+  const bool moving = std::any_of(open_.begin(), open_.end(), [&](const auto& entry) {
+    return entry.second.orchestrator == who;
+  });
+  record& known = record_of(who);
+  if (!moving || known.doubtful) known.stated = std::max<rational>(*theirs, 0);
+  known.doubtful = false;
+  // Both sides are in motion: nothing can be said to be lost.
+  if (moving) return {};
   const auto ours = money_.balance({payments::side::outgoing, who});
   if (!ours) return fail(ours.error());
   if (*theirs >= ours->credit) return {};
   const rational missing = ours->credit - std::max<rational>(*theirs, 0);
   log::warn("purse", "{} holds {} wei less than it was paid", to_text(who), missing.str());
-  record& r = record_of(who);
-  r.lost += missing;
-  remember(who, r);
+  known.lost += missing;
+  remember(who, known);
   money_.write_off(who, std::max<rational>(*theirs, 0), [](const result<payments::account>&) {});
   return {};
 }
@@ -119,13 +158,21 @@ const purse::held_terms* purse::find(const std::string& node, const std::string&
   return it == terms_.end() ? nullptr : &it->second;
 }
 
+std::optional<payments::price> purse::held_price(const std::string& node,
+                                                 const std::string& pipeline,
+                                                 const std::string& model) const {
+  const held_terms* t = find(node, pipeline, model);
+  if (t == nullptr) return std::nullopt;
+  return t->price;
+}
+
 bool purse::has_terms(const std::string& node, const std::string& pipeline,
                       const std::string& model, std::int64_t now_ms) const {
   const held_terms* t = find(node, pipeline, model);
   if (t == nullptr || t->expires_ms - terms_margin_ms <= now_ms) return false;
   if (t->info.price.wei == 0) return true;
   // Its tickets live by blocks, which may be over before the price is.
-  const auto chain = chain_();
+  const auto chain = chain_(now_ms + t->ahead_ms);
   return !chain || t->info.terms.expiration_block > chain->view.l1_block + blocks_margin;
 }
 
@@ -139,7 +186,7 @@ void purse::forget(const std::string& node) {
 }
 
 result<void> purse::check_cap(const plan& p, const std::string& pipeline, const std::string& model,
-                              const std::optional<payments::money>& max_price) const {
+                              const std::vector<payments::money>& max_prices) const {
   const auto caps = caps_->current();
   const auto cap = caps->find(pipeline, model);
   if (!cap) return fail(cap.error());
@@ -148,10 +195,10 @@ result<void> purse::check_cap(const plan& p, const std::string& pipeline, const 
                 fmt::format("orchestrator {} asks {} wei a unit; this gateway pays at most {}",
                             p.node, to_text(p.price), to_text(**cap)));
   }
-  if (!max_price) return {};
-  const auto most = caps->in_wei(*max_price);
-  if (!most) return fail(ec::bad_request, "max_price: " + most.error().message);
-  if (p.order.quoted > *most) {
+  for (const payments::money& limit : max_prices) {
+    const auto most = caps->in_wei(limit);
+    if (!most) return fail(ec::bad_request, "max_price: " + most.error().message);
+    if (p.order.quoted <= *most) continue;
     return fail(ec::over_budget,
                 fmt::format("the job costs {} wei at orchestrator {}; max_price is {}",
                             payments::to_text(p.order.quoted), p.node, payments::to_text(*most)));
@@ -165,11 +212,12 @@ result<purse::plan> purse::prepare(const payment_order& order, std::int64_t dead
   const held_terms* terms = find(order.node, r.pipeline(), r.model());
   if (terms == nullptr) return fail(ec::payment_expired, "terms: are not there any more");
   plan out;
-  out.job = money_job(r.id(), order.node);
+  out.job = money_job(r.id(), order.node, order.again);
+  out.again = order.again;
   out.node = order.node;
   out.orchestrator.bytes = terms->info.address;
   out.price = terms->price;
-  if (const auto until = suspended_until(out.orchestrator); until > now_ms) {
+  if (const auto until = suspended_until(out.orchestrator, now_ms); until > now_ms) {
     return fail(ec::payment_required,
                 fmt::format("orchestrator {} took payment and did not deliver; it is left out for "
                             "{} s more",
@@ -186,14 +234,22 @@ result<purse::plan> purse::prepare(const payment_order& order, std::int64_t dead
   // What was lost to it counts as long as nothing is delivered for it.
   const rational left = rational(options_.limits.max_exposure) - lost(out.orchestrator);
   out.order.limits.max_exposure = payments::u256(payments::floor(std::max<rational>(left, 0)));
-  if (auto ok = check_cap(out, r.pipeline(), r.model(), order.max_price); !ok) {
+  if (auto ok = check_cap(out, r.pipeline(), r.model(), order.max_prices); !ok) {
     return fail(ok.error());
   }
-  out.expires_at =
-      std::min(deadline_ms / 1000 + 60, now_ms / 1000 + payments::most_authorization_seconds - 30);
+  const std::int64_t ahead = terms->ahead_ms;
+  out.expires_at = std::min((deadline_ms + ahead) / 1000 + 60,
+                            (now_ms + ahead) / 1000 + payments::most_authorization_seconds - 30);
   if (out.free) return out;
-  open_[out.job] = {out.node, out.orchestrator, out.price, out.units, deadline_ms};
+  record& known = record_of(out.orchestrator);
+  out.order.stated = std::exchange(known.stated, std::nullopt);
+  open_[money_job(r.id(), order.node)] = {out.job,   out.node,    out.orchestrator, out.price,
+                                          out.units, deadline_ms, known.taken};
   return out;
+}
+
+void purse::drop(const plan& p) {
+  std::erase_if(open_, [&](const auto& entry) { return entry.second.name == p.job; });
 }
 
 void purse::fund(const plan& p, std::function<void(result<payments::funded>)> done) {
@@ -223,6 +279,7 @@ void purse::complete(const plan& p, const payments::funded& f, wire::JobRequest&
   a.expires_at = p.expires_at;
   payments::sign_authorization(a, key_);
   *request.mutable_authorisation() = to_wire(a);
+  if (p.again) request.set_payment_try(1);
 }
 
 void purse::close(const payments::address& who, const std::string& job, const rational& used) {
@@ -236,8 +293,8 @@ void purse::close(const payments::address& who, const std::string& job, const ra
 void purse::settle(const settlement& s, std::int64_t now_ms) {
   const auto it = open_.find(money_job(s.job, s.node));
   if (it == open_.end()) return;
-  const std::string job = it->first;
   const open_job open = std::move(it->second);
+  const std::string& job = open.name;
   open_.erase(it);
   const rational used = payments::fee(open.price, std::min(whole_units(s.units), open.units));
   const rational whole = payments::fee(open.price, open.units);
@@ -254,22 +311,34 @@ void purse::settle(const settlement& s, std::int64_t now_ms) {
       return close(open.orchestrator, job, used);
     case settlement::outcome::unsent:
       drop_terms(s.node);  // the tickets are lost: the next terms tell what is there
+      r.doubtful = true;
       return close(open.orchestrator, job, 0);
     case settlement::outcome::refused:
       drop_terms(s.node);
-      if (++r.failures >= most_failures) suspend(open.orchestrator, now_ms);
+      r.doubtful = true;
+      blame(open, now_ms);
       return close(open.orchestrator, job, 0);
     case settlement::outcome::gone:
       drop_terms(s.node);
+      r.doubtful = true;
       lose(open.orchestrator, whole);
-      if (++r.failures >= most_failures) suspend(open.orchestrator, now_ms);
+      blame(open, now_ms);
       return close(open.orchestrator, job, whole);
     case settlement::outcome::silent:
       drop_terms(s.node);
+      r.doubtful = true;
       lose(open.orchestrator, whole);
       suspend(open.orchestrator, now_ms);
       return close(open.orchestrator, job, whole);
   }
+}
+
+// Many jobs may fail by one cause, such as a restart: it counts once for all that were under way.
+void purse::blame(const open_job& open, std::int64_t now_ms) {
+  record& r = record_of(open.orchestrator);
+  if (open.terms <= r.blamed) return;
+  r.blamed = r.taken;
+  if (++r.failures >= most_failures) suspend(open.orchestrator, now_ms);
 }
 
 void purse::lose(const payments::address& who, const rational& amount) {
@@ -320,12 +389,17 @@ void purse::fill(quote& q, const std::string& pipeline, std::int64_t now_ms) con
   q.address = to_text(who);
   q.price = t->price;
   q.fee = payments::fee(q.price, q.units);
-  q.expires_ms = t->expires_ms;
-  if (suspended_until(who) > now_ms) {
+  // New terms are asked for a little earlier than these are over.
+  q.expires_ms = t->expires_ms - terms_margin_ms;
+  if (suspended_until(who, now_ms) > now_ms) {
     q.problem = {ec::payment_required, "it took payment and did not deliver", {}};
     return;
   }
   if (t->info.price.wei == 0) return;
+  if (const auto chain = chain_(now_ms + t->ahead_ms); chain && chain->funds) {
+    const std::uint64_t last = t->info.terms.expiration_block;
+    q.expires_block = last - std::min(last, blocks_margin);
+  }
   q.ticket_ev = payments::expected_value(to_params(t->info.terms));
   const auto account = money_.balance({payments::side::outgoing, who});
   if (account) q.credit = account->credit;
@@ -335,6 +409,13 @@ void purse::fill(quote& q, const std::string& pipeline, std::int64_t now_ms) con
   } else {
     q.problem = tickets.error();
   }
+}
+
+// What was stored by a clock that was ahead lasts no longer than any other.
+std::int64_t purse::suspended_until(const payments::address& who, std::int64_t now_ms) const {
+  record& r = record_of(who);
+  r.until_ms = std::min(r.until_ms, now_ms + options_.suspension.count());
+  return r.until_ms;
 }
 
 std::int64_t purse::suspended_until(const payments::address& orchestrator) const {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A gateway's side of payments: asks for terms, judges them, pays for jobs and keeps count of what
-// orchestrators deliver. No CAF; time is an argument. For one thread, except where it says so.
+// orchestrators deliver. No CAF; time is an argument: milliseconds of steady_time. Each
+// orchestrator has a time of its own, which its terms tell; what it is sent expires by that. For
+// one thread, except where it says so.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "actors/payment_messages.hpp"
 #include "actors/terms.hpp"
@@ -34,7 +37,8 @@ struct own_chain_state {
   payments::chain_view view;
   std::optional<payments::sender_funds> funds;
 };
-using own_chain_lookup = std::function<result<own_chain_state>()>;
+/// `their_ms` is the time of whoever takes the tickets: without a chain, blocks are counted by it.
+using own_chain_lookup = std::function<result<own_chain_state>(std::int64_t their_ms)>;
 
 class purse {
  public:
@@ -49,7 +53,7 @@ class purse {
 
   /// A signed request for `node`'s terms, with a challenge of its own.
   wire::TermsRequest ask(const std::string& node, const std::string& pipeline,
-                         const std::string& model) const;
+                         const std::string& model, std::int64_t now_ms) const;
 
   /// Whether the node has to prove who it is, even if it asks nothing.
   bool must_sign(const std::string& node) const {
@@ -61,6 +65,14 @@ class purse {
   /// address than this connection had before; otherwise as check_offer().
   result<void> take(const std::string& node, const wire::TermsRequest& asked, const wire::Terms& t,
                     std::int64_t now_ms);
+
+  /// The price in such an answer, which is not taken: those terms hold that are there.
+  result<payments::price> read_price(const std::string& node, const wire::TermsRequest& asked,
+                                     const wire::Terms& t) const;
+
+  /// The price in the terms that are there.
+  std::optional<payments::price> held_price(const std::string& node, const std::string& pipeline,
+                                            const std::string& model) const;
 
   /// Whether terms are there that will hold for a while.
   bool has_terms(const std::string& node, const std::string& pipeline, const std::string& model,
@@ -83,11 +95,12 @@ class purse {
     std::uint64_t units = 0;
     payments::funding order;
     bool free = false;
-    std::int64_t expires_at = 0;  ///< Unix seconds; of the authorisation
+    bool again = false;           ///< the node refused the job's first payment
+    std::int64_t expires_at = 0;  ///< Unix seconds of the orchestrator; of the authorisation
   };
 
   /// Needs has_terms(). ec::over_budget, ec::payment_required; ec::bad_request for units that make
-  /// no sense. `deadline_ms` is the job's, since 1970.
+  /// no sense. `deadline_ms` is the job's, by the same time as `now_ms`.
   result<plan> prepare(const payment_order& order, std::int64_t deadline_ms, std::int64_t now_ms);
 
   /// Sets the price aside and takes nonces; `done` from the ledger's thread once that is on disk.
@@ -99,7 +112,7 @@ class purse {
   void complete(const plan& p, const payments::funded& f, wire::JobRequest& request);
 
   /// The plan came to nothing before anything was set aside.
-  void drop(const plan& p) { open_.erase(p.job); }
+  void drop(const plan& p);
 
   /// How a job ended; unknown ones and repetitions do nothing.
   void settle(const settlement& s, std::int64_t now_ms);
@@ -124,15 +137,18 @@ class purse {
     wire::info_value info;
     payments::price price;
     std::int64_t expires_ms = 0;
+    std::int64_t ahead_ms = 0;  ///< the orchestrator's time, over ours
   };
   using terms_key = std::tuple<std::string, std::string, std::string>;  // node, pipeline, model
 
   struct open_job {
+    std::string name;  ///< in the ledger
     std::string node;
     payments::address orchestrator;
     payments::price price;
     std::uint64_t units = 0;
     std::int64_t deadline_ms = 0;
+    std::uint64_t terms = 0;  ///< record::taken at that time
   };
 
   // What an orchestrator has done with what it was paid.
@@ -140,13 +156,23 @@ class purse {
     payments::rational lost;
     unsigned failures = 0;  ///< in a row
     std::int64_t until_ms = 0;
+    std::uint64_t taken = 0;  ///< times that it stated terms
+    std::uint64_t blamed =
+        0;                  ///< `taken` at the last failure: one failure counts once for them all
+    bool doubtful = false;  ///< it may hold less than we believe
+    std::optional<payments::rational> stated{};  ///< wei that it says it holds, for the next job
   };
 
   const held_terms* find(const std::string& node, const std::string& pipeline,
                          const std::string& model) const;
   result<void> check_cap(const plan& p, const std::string& pipeline, const std::string& model,
-                         const std::optional<payments::money>& max_price) const;
+                         const std::vector<payments::money>& max_prices) const;
+  result<signed_terms> read_answer(const std::string& node, const wire::TermsRequest& asked,
+                                   const wire::Terms& t) const;
+  void tell_skew(const std::string& node, std::int64_t ahead_ms);
   result<void> reconcile(const payments::address& who, const std::string& credit);
+  std::int64_t suspended_until(const payments::address& who, std::int64_t now_ms) const;
+  void blame(const open_job& open, std::int64_t now_ms);
   record& record_of(const payments::address& who) const;
   void lose(const payments::address& who, const payments::rational& amount);
   void suspend(const payments::address& who, std::int64_t now_ms);
@@ -160,7 +186,8 @@ class purse {
   own_chain_lookup chain_;
   std::map<terms_key, held_terms> terms_;
   std::map<std::string, payments::address> bound_;  ///< node -> address, while it is connected
-  std::map<std::string, open_job> open_;
+  std::map<std::string, open_job> open_;            ///< by money_job(id, node)
+  std::map<std::string, std::int64_t> told_skew_;   ///< node -> its time over ours, as told last
   mutable std::map<payments::address, record> records_;
 };
 

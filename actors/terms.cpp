@@ -9,6 +9,7 @@
 
 #include "payments/keccak.hpp"
 #include "pipelines/description.hpp"
+#include "runtime/base/steady_time.hpp"
 
 namespace lp::actors {
 
@@ -73,8 +74,8 @@ result<payments::address> signer(const hash32& digest, const std::string& bytes,
   return *who;
 }
 
-std::string money_job(const std::string& id, const std::string& node) {
-  return id + "@" + node;
+std::string money_job(const std::string& id, const std::string& node, bool again) {
+  return id + "@" + node + (again ? "#2" : "");
 }
 
 std::string scope_of(const std::string& pipeline, const std::string& model) {
@@ -134,6 +135,11 @@ result<signed_terms> read_terms(const wire::Terms& t) {
   if (!info) return fail(info.error());
   const auto who = signer(terms_digest(t.body()), t.signature(), "terms.signature");
   if (!who) return fail(who.error());
+  const std::int64_t life_ms = out.body.life_ms();
+  if (out.body.expires_ms() < life_ms || out.body.expires_ms() > last_unix_ms) {
+    return fail(ec::bad_request, "terms.expires_ms: is no time of this or the next centuries");
+  }
+  out.stated_ms = out.body.expires_ms() - life_ms;
   out.info = std::move(*info);
   out.signer = *who;
   if (who->bytes != out.info.address) {

@@ -35,8 +35,9 @@ result<payments::address> signer(const payments::hash32& digest, const std::stri
 
 // --- a job, as the ledgers know it
 
-/// The job at that orchestrator: a job that went on to another one is another job.
-std::string money_job(const std::string& id, const std::string& node);
+/// The job at that orchestrator: a job that went on to another one is another job, and so is one
+/// that is paid for again where its first payment was refused.
+std::string money_job(const std::string& id, const std::string& node, bool again = false);
 /// What tickets are bought for.
 std::string scope_of(const std::string& pipeline, const std::string& model);
 /// Billing units by the pipeline's description; ec::bad_request for a pipeline or parameters that
@@ -58,9 +59,11 @@ result<payments::job_authorization> read_authorisation(const wire::JobRequest& r
 struct signed_terms {
   wire::TermsBody body;
   wire::info_value info;
-  payments::address signer;  ///< equal to info.address
+  payments::address signer;    ///< equal to info.address
+  std::int64_t stated_ms = 0;  ///< the orchestrator's time when it stated them, since 1970
 };
-/// ec::bad_request for what is malformed, ec::unauthorized if info.address did not sign it.
+/// ec::bad_request for what is malformed or of an impossible time, ec::unauthorized if info.address
+/// did not sign it.
 result<signed_terms> read_terms(const wire::Terms& t);
 wire::Terms sign_terms(const wire::TermsBody& body, const payments::private_key& key);
 

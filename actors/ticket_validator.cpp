@@ -14,6 +14,7 @@ namespace {
 struct validator_state : state_base {
   static inline const char* name = "ticket_validator";
   std::shared_ptr<till> money;
+  std::shared_ptr<steady_time> time;
   std::map<std::uint64_t, caf::typed_response_promise<std::string>> waiting;
   std::uint64_t admissions = 0;
 };
@@ -21,7 +22,9 @@ struct validator_state : state_base {
 using self_ptr = ticket_validator_actor::stateful_pointer<validator_state>;
 
 caf::result<terms> state_terms(self_ptr self, const terms_request& r) {
-  auto stated = state(self).money->state_terms(r.value, unix_ms());
+  validator_state& s = state(self);
+  s.time->tell_steps(s.money->node());
+  auto stated = s.money->state_terms(r.value, s.time->ms());
   if (!stated) return to_caf(stated.error());
   return terms(std::move(*stated));
 }
@@ -29,7 +32,7 @@ caf::result<terms> state_terms(self_ptr self, const terms_request& r) {
 // The ledger calls back on a thread of its own; the answer is this actor's to give.
 caf::result<std::string> admit(self_ptr self, const job_request& r) {
   validator_state& s = state(self);
-  auto checked = s.money->check(r.value, unix_ms());
+  auto checked = s.money->check(r.value, s.time->ms());
   if (!checked) {
     log::info("validator", "job {}: {}", r->id(), render(checked.error()));
     return to_caf(checked.error());
@@ -67,10 +70,12 @@ void conclude(self_ptr self, std::uint64_t number, const verdict& v) {
 }  // namespace
 
 ticket_validator_actor spawn_ticket_validator(caf::actor_system& system,
-                                              std::shared_ptr<till> money) {
+                                              std::shared_ptr<till> money,
+                                              std::shared_ptr<steady_time> time) {
   return system.spawn<caf::detached>(
-      [money](self_ptr self) -> ticket_validator_actor::behavior_type {
+      [money, time](self_ptr self) -> ticket_validator_actor::behavior_type {
         state(self).money = money;
+        state(self).time = time;
         return {
             [self](terms_atom, const terms_request& r) { return state_terms(self, r); },
             [self](admit_atom, const job_request& r) { return admit(self, r); },

@@ -2,11 +2,13 @@
 #include "actors/till.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include <fmt/core.h>
 
 #include "runtime/base/log.hpp"
+#include "runtime/base/steady_time.hpp"
 
 namespace lp::actors {
 
@@ -15,6 +17,10 @@ namespace {
 constexpr std::size_t challenge_bytes = 32;
 // How often the ledger drops what is over. Only business makes work for it, so business calls it.
 constexpr std::int64_t forget_every_ms = 60'000;
+// A gateway's clock that differs by less is as good as ours. Told once in a while, of whichever
+// gateway: what it says of its clock is not signed.
+constexpr std::int64_t skew_told_ms = 10'000;
+constexpr std::int64_t tell_every_ms = 60'000;
 
 std::string lower_hex(const payments::address& a) {
   return "0x" + a.hex();
@@ -41,6 +47,7 @@ result<wire::Terms> till::state_terms(const wire::TermsRequest& r, std::int64_t 
   const auto who = signer(request_digest(r, options_.me), r.signature(), "terms_request.signature");
   if (!who) return fail(who.error());
   if (*who != *sender) return fail(ec::unauthorized, "terms_request.signature: not of the sender");
+  tell_skew(r, now_ms);
   const auto price = prices_->current()->find(r.pipeline(), r.model(), lower_hex(*sender));
   if (!price) return fail(price.error());
   const auto stated = to_wire(price->value_or(payments::price{}), r.model());
@@ -71,6 +78,19 @@ result<wire::Terms> till::state_terms(const wire::TermsRequest& r, std::int64_t 
   body.set_life_ms(static_cast<std::uint32_t>(options_.terms_life.count()));
   body.set_credit(payments::to_text(account->credit));
   return sign_terms(body, key_);
+}
+
+// What it pays with goes by our time, which it learns from our terms: this is for the operators.
+void till::tell_skew(const wire::TermsRequest& r, std::int64_t now_ms) const {
+  if (r.now_ms() <= 0 || r.now_ms() > last_unix_ms) return;
+  const std::int64_t ahead = r.now_ms() - now_ms;
+  std::int64_t last = told_ms_;
+  if (std::llabs(ahead) < skew_told_ms || now_ms - last < tell_every_ms ||
+      !told_ms_.compare_exchange_strong(last, now_ms)) {
+    return;
+  }
+  log::warn("till", "the time of gateway 0x{} is {} ours; it is given ours with the terms",
+            payments::from_bytes<payments::address>(r.sender(), "sender")->hex(), lead_text(ahead));
 }
 
 void till::forget_old(std::uint64_t l1_block, std::int64_t now_ms) const {
@@ -106,6 +126,10 @@ result<payments::price> till::price_in_terms(const wire::JobRequest& r, const st
     return fail(ec::unauthorized, "terms: are for another sender, pipeline or model");
   }
   if (b.expires_ms() < now_ms) return fail(ec::payment_expired, "terms: are over");
+  // They were stated while the clock was ahead: they would hold for too long.
+  if (b.expires_ms() > now_ms + 2 * options_.terms_life.count()) {
+    return fail(ec::payment_expired, "terms: are of another time: ask for new ones");
+  }
   return to_price(terms->info.price);
 }
 
@@ -118,7 +142,7 @@ result<std::optional<till::checked>> till::check(const wire::JobRequest& r,
     return fail(ec::payment_required, "the job is not free and brings no authorisation");
   }
   checked out;
-  const std::string job = money_job(r.id(), options_.me.node);
+  const std::string job = money_job(r.id(), options_.me.node, r.payment_try() > 0);
   auto authorisation = read_authorisation(r, job, key_.address());
   if (!authorisation) return fail(authorisation.error());
   if (r.has_payment()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // An orchestrator's side of payments: states terms, checks what a job brings, charges for what was
-// done. No CAF; time is an argument. Safe from any thread.
+// done. No CAF; time is an argument: milliseconds of steady_time. Safe from any thread.
 #pragma once
 
 #include <atomic>
@@ -42,6 +42,7 @@ class till {
        chain_lookup chain);
 
   const payments::address& address() const { return key_.address(); }
+  const std::string& node() const { return options_.me.node; }
 
   /// Terms for the gateway that signed the request. ec::unauthorized for a wrong signature,
   /// ec::payment_required where its funds do not suffice.
@@ -75,6 +76,7 @@ class till {
   };
 
   void forget_old(std::uint64_t l1_block, std::int64_t now_ms) const;
+  void tell_skew(const wire::TermsRequest& r, std::int64_t now_ms) const;
   result<bool> is_free(const wire::JobRequest& r) const;
   result<payments::price> price_in_terms(const wire::JobRequest& r, const std::string& sender,
                                          std::int64_t now_ms) const;
@@ -86,6 +88,7 @@ class till {
   chain_lookup chain_;
   payments::recipient recipient_;
   mutable std::atomic<std::int64_t> forgotten_ms_{0};  ///< when the ledger was last tidied up
+  mutable std::atomic<std::int64_t> told_ms_{0};       ///< when a gateway's clock was told of
   std::mutex mutex_;
   std::map<std::string, open_job> open_;  ///< bounded by the orchestrator's queue
 };

@@ -150,7 +150,7 @@ actors::chain_lookup chain_link::lookup_for(const payments::address& recipient) 
 
 actors::own_chain_lookup chain_link::own_lookup_for(const payments::address& sender) const {
   const auto lookup = lookup_for(sender);
-  return [lookup, sender]() -> result<actors::own_chain_state> {
+  return [lookup, sender](std::int64_t) -> result<actors::own_chain_state> {
     const auto state = lookup(sender);
     if (!state) return fail(state.error());
     return actors::own_chain_state{state->view, state->funds};

@@ -133,11 +133,11 @@ void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
   if (!given) return refuse(given.error());
   auto params = check(d, *given);
   if (!params) return refuse(params.error());
-  const auto max_price = max_price_of(query, given->params);
-  if (!max_price) return refuse(max_price.error());
+  const auto max_prices = max_prices_of(query, given->params);
+  if (!max_prices) return refuse(max_prices.error());
 
   auto job = std::make_shared<actors::submission>();
-  job->max_price = *max_price;
+  job->max_prices = *max_prices;
   job->files = std::move(given->files);
   wire::JobRequest& request = job->request;
   request.set_id(random_hex(8));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/node_money.hpp"
 
+#include <algorithm>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -99,23 +101,45 @@ payments::recipient_config recipient_rules(const payments_config& p) {
   return out;
 }
 
-actors::chain_lookup no_chain(const payments_config& p) {
+std::shared_ptr<steady_time> time_of(const payments::ledger& money, const std::string& node,
+                                     bool counts_blocks) {
+  const auto mark = money.forgotten();
+  if (!mark) log::warn("node", "{}: {}", node, render(mark.error()));
+  constexpr std::int64_t last = last_unix_ms / 1000;
+  constexpr std::int64_t block_seconds = 12;
+  std::int64_t passed = mark ? std::clamp<std::int64_t>(mark->unix_seconds, 0, last) : 0;
+  if (mark && counts_blocks) {
+    const std::uint64_t blocks = std::min<std::uint64_t>(mark->l1_block, last / block_seconds);
+    passed = std::max(passed, static_cast<std::int64_t>(blocks) * block_seconds);
+  }
+  auto time = std::make_shared<steady_time>(passed * 1000);
+  if (time->host_ahead_ms() < -1000) {
+    log::warn(
+        "node",
+        "{}: the host's clock is {} what the ledger has seen: it was wrong before, or is now; "
+        "payments expire by the ledger's time",
+        node, lead_text(time->host_ahead_ms()));
+  }
+  return time;
+}
+
+actors::chain_lookup no_chain(const payments_config& p, std::shared_ptr<steady_time> time) {
   std::optional<payments::sender_funds> funds;
   if (p.max_float > 0) {
     funds.emplace();
     funds->deposit = 1;  // so little that pending winners count against the reserve
     funds->reserve = whole(p.max_float);
   }
-  return [funds](const payments::address&) -> result<actors::chain_state> {
-    actors::chain_state out{payments::offchain_view(unix_ms() / 1000), funds};
+  return [funds, time](const payments::address&) -> result<actors::chain_state> {
+    actors::chain_state out{payments::offchain_view(time->seconds()), funds};
     out.view.pool_size = 1;
     return out;
   };
 }
 
 actors::own_chain_lookup no_own_chain() {
-  return []() -> result<actors::own_chain_state> {
-    return actors::own_chain_state{payments::offchain_view(unix_ms() / 1000), {}};
+  return [](std::int64_t their_ms) -> result<actors::own_chain_state> {
+    return actors::own_chain_state{payments::offchain_view(their_ms / 1000), {}};
   };
 }
 

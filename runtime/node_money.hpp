@@ -9,6 +9,7 @@
 #include "actors/till.hpp"
 #include "payments/keys.hpp"
 #include "payments/ledger.hpp"
+#include "runtime/base/steady_time.hpp"
 #include "runtime/config.hpp"
 
 namespace lp::runtime {
@@ -26,9 +27,14 @@ result<std::unique_ptr<payments::ledger>> open_ledger(const payments_config& p,
 payments::sender_config sender_rules(const payments_config& p);
 payments::recipient_config recipient_rules(const payments_config& p);
 
-/// What a node without a chain knows of it: blocks of 12 seconds, and that every sender is trusted
-/// for max_float, if that is set.
-actors::chain_lookup no_chain(const payments_config& p);
+/// An orchestrator's time: the host's clock, or what the ledger has forgotten by, where that is
+/// later; `counts_blocks`: blocks too, where there is no chain to count them.
+std::shared_ptr<steady_time> time_of(const payments::ledger& money, const std::string& node,
+                                     bool counts_blocks);
+
+/// What a node without a chain knows of it: blocks of 12 seconds of `time`, a gateway's those of
+/// the orchestrator's time; and that every sender is trusted for max_float, if that is set.
+actors::chain_lookup no_chain(const payments_config& p, std::shared_ptr<steady_time> time);
 actors::own_chain_lookup no_own_chain();
 
 }  // namespace lp::runtime

@@ -141,7 +141,7 @@ class gateway_node : public node {
     actors::purse_options o{c.cluster, sender_rules(c.payments), c.payments.suspension,
                             [s = signers_](const std::string& peer) { return s->find(peer); }};
     purse_ = std::make_shared<actors::purse>(std::move(o), std::move(*key), caps_, *ledger_, look);
-    auto payer = actors::spawn_payer(actors_.system(), purse_);
+    auto payer = actors::spawn_payer(actors_.system(), purse_, std::make_shared<steady_time>());
     actors_.own(payer);
     return payer;
   }
@@ -223,13 +223,14 @@ class orchestrator_node : public node {
       if (!ok) return fail(ok.error());
       actors_.own(actors::spawn_redeemer(actors_.system(), chain->redeeming(*ledger_, *key)));
     }
-    const auto look = chain ? chain->lookup_for(key->address()) : no_chain(c.payments);
+    const auto time = time_of(*ledger_, "orchestrator " + name_, chain == nullptr);
+    const auto look = chain ? chain->lookup_for(key->address()) : no_chain(c.payments, time);
     actors::till_options o{
         {c.cluster, name_}, where_.text(), recipient_rules(c.payments), c.payments.terms_life};
     till_ = std::make_shared<actors::till>(std::move(o), std::move(*key), prices_, *ledger_, look);
     std::vector<actors::ticket_validator_actor> out;
     for (int i = 0; i < 2; ++i) {
-      out.push_back(actors::spawn_ticket_validator(actors_.system(), till_));
+      out.push_back(actors::spawn_ticket_validator(actors_.system(), till_, time));
       actors_.own(out.back());
     }
     return out;

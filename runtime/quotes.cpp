@@ -19,7 +19,7 @@ tl::unexpected<error> wrong(const char* where, const char* field, const std::str
   return fail({ec::invalid_parameters, field, {{{where, field}, msg, "value_error"}}});
 }
 
-result<std::optional<payments::money>> read(const std::string& text, const char* where) {
+result<payments::money> read(const std::string& text, const char* where) {
   const auto money = payments::parse_money(text);
   if (!money) return wrong(where, "max_price", money.error().message);
   return *money;
@@ -51,27 +51,40 @@ json::object to_json(const actors::quote& q) {
   out["ticket_value"] = wei(q.ticket_ev);
   out["expected_value"] = wei(q.ticket_ev * q.tickets);
   out["expires_ms"] = q.expires_ms;
+  if (q.expires_block > 0) out["expires_block"] = q.expires_block;
+  if (q.next_price) out["next_price_per_unit"] = payments::to_text(*q.next_price);
   return out;
 }
 
 }  // namespace
 
-result<std::optional<payments::money>> max_price_of(const query_values& query,
-                                                    const json::value& body) {
+namespace {
+
+result<payments::money> read_member(const json::value& n) {
+  if (n.is_string()) return read(std::string(n.as_string()), "body");
+  // The shortest digits that mean this double are those that were written.
+  if (n.is_double()) return read(fmt::format("{}", n.as_double()), "body");
+  if (n.is_number()) return read(json::serialize(n), "body");
+  return wrong("body", "max_price", "Input should be a number of wei or a text such as \"1 gwei\"");
+}
+
+}  // namespace
+
+result<std::vector<payments::money>> max_prices_of(const query_values& query,
+                                                   const json::value& body) {
+  std::vector<payments::money> out;
   if (const auto it = query.find("max_price"); it != query.end()) {
-    return read(it->second, "query");
+    const auto limit = read(it->second, "query");
+    if (!limit) return fail(limit.error());
+    out.push_back(*limit);
   }
   const json::object* object = body.if_object();
   const json::value* member = object == nullptr ? nullptr : object->if_contains("max_price");
-  if (member == nullptr || member->is_null()) return std::optional<payments::money>{};
-  if (member->is_string()) return read(std::string(member->as_string()), "body");
-  if (member->is_number()) {
-    // The shortest digits that mean this double are those that were written.
-    const json::value& n = *member;
-    if (n.is_double()) return read(fmt::format("{}", n.as_double()), "body");
-    return read(json::serialize(n), "body");
-  }
-  return wrong("body", "max_price", "Input should be a number of wei or a text such as \"1 gwei\"");
+  if (member == nullptr || member->is_null()) return out;
+  const auto limit = read_member(*member);
+  if (!limit) return fail(limit.error());
+  out.push_back(*limit);
+  return out;
 }
 
 namespace {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +16,11 @@ namespace lp::runtime {
 
 using query_values = std::map<std::string, std::string, std::less<>>;
 
-/// The most that a job may cost, if the client set a limit: `max_price` in the query or in the
-/// body, JSON or a form, as wei or "0.02 usd". ec::invalid_parameters names it.
-result<std::optional<payments::money>> max_price_of(const query_values& query,
-                                                    const boost::json::value& body);
+/// The most that a job may cost, where the client set a limit: `max_price` in the query and in the
+/// body, JSON or a form, as wei or "0.02 usd". Where both are there, both count, so that the
+/// smaller one does. ec::invalid_parameters names it.
+result<std::vector<payments::money>> max_prices_of(const query_values& query,
+                                                   const boost::json::value& body);
 
 /// What POST /quote is asked about, checked: {"pipeline": NAME, "request": {...}}, where pictures
 /// are {"width": W, "height": H}; or the pipeline's form with a field "pipeline".

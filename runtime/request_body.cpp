@@ -26,7 +26,12 @@ result<request_body> read_form(const pipelines::description& d, net::request&& r
   for (const net::form_part& part : *parts) {
     const parameter* p = d.find(part.name);
     // Of the job, whatever the pipeline.
-    if (p == nullptr && part.name == "max_price") max_price = part.content(*body);
+    if (p == nullptr && part.name == "max_price") {
+      if (!max_price.empty()) {
+        return fail(ec::bad_request, "the form: \"max_price\" was sent twice");
+      }
+      max_price = part.content(*body);
+    }
     if (p == nullptr) continue;
     if (p->type != parameter::kind::file) {
       fields.emplace_back(part.name, part.content(*body));

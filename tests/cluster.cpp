@@ -152,11 +152,12 @@ process_cluster::~process_cluster() {
   std::filesystem::remove_all(folder_);
 }
 
-void process_cluster::start(const std::string& node) {
+void process_cluster::start(const std::string& node, const std::vector<std::string>& environment) {
   const std::string program = LP_BINARY_DIR "/bin/lp-runtime";
   const std::string file = folder_ + "/cluster.toml";
   const pid_t pid = ::fork();
   if (pid == 0) {
+    for (const std::string& e : environment) ::putenv(const_cast<char*>(e.c_str()));
     ::execl(program.c_str(), program.c_str(), "--config", file.c_str(), "--node", node.c_str(),
             nullptr);
     ::_exit(127);

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
@@ -84,7 +85,8 @@ class process_cluster {
   process_cluster(const process_cluster&) = delete;
   process_cluster& operator=(const process_cluster&) = delete;
 
-  void start(const std::string& node);
+  /// `environment` is added to the process's own: "NAME=VALUE".
+  void start(const std::string& node, const std::vector<std::string>& environment = {});
   void signal(const std::string& node, int number);
   /// Waits for the process to end; its exit status, or 128 + signal. -1 if it does not end in time.
   int wait(const std::string& node, duration limit = patience);

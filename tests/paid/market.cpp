@@ -50,12 +50,20 @@ std::shared_ptr<payments::price_book> price(const std::string& wei_per_unit) {
 }
 
 seller::seller(const std::filesystem::path& folder, std::string name,
-               const std::string& wei_per_unit, payments::recipient_config tickets)
-    : node(std::move(name)), prices(price(wei_per_unit)) {
-  money = open(folder / (node + ".sqlite"));
-  actors::till_options o{{"test", node}, "127.0.0.1:1", std::move(tickets), milliseconds(300'000)};
+               const std::string& wei_per_unit, payments::recipient_config rules)
+    : node(std::move(name)),
+      prices(price(wei_per_unit)),
+      file(folder / (node + ".sqlite")),
+      tickets(std::move(rules)) {
+  restart();
+}
+
+void seller::restart() {
+  money.reset();
+  money = open(file);
+  actors::till_options o{{"test", node}, "127.0.0.1:1", tickets, milliseconds(300'000)};
   desk = std::make_unique<actors::till>(
-      std::move(o), payments::private_key::generate(), prices, *money,
+      std::move(o), key.clone(), prices, *money,
       [this](const payments::address&) -> result<actors::chain_state> {
         actors::chain_state s{payments::offchain_view(now_ms / 1000), funds};
         s.view.pool_size = 1;
@@ -74,8 +82,8 @@ result<std::string> seller::admit(const wire::JobRequest& r) {
   return told.get_future().get();
 }
 
-void seller::finish(const buyer& by, const std::string& id, double units) {
-  desk->settle(by.wallet->address().hex() + "/" + id + "@" + node, units);
+void seller::finish(const buyer& by, const std::string& id, double units, bool again) {
+  desk->settle(by.wallet->address().hex() + "/" + actors::money_job(id, node, again), units);
 }
 
 payments::account seller::account(const payments::address& sender) {
@@ -90,8 +98,8 @@ buyer::buyer(const std::filesystem::path& folder, actors::purse_options options)
   money = open(folder / "buyer.sqlite");
   wallet = std::make_unique<actors::purse>(
       std::move(options), payments::private_key::generate(), caps, *money,
-      [this]() -> result<actors::own_chain_state> {
-        actors::own_chain_state s{payments::offchain_view(now_ms / 1000), funds};
+      [this](std::int64_t their_ms) -> result<actors::own_chain_state> {
+        actors::own_chain_state s{payments::offchain_view(their_ms / 1000), funds};
         s.view.l1_block += blocks_ahead;
         return s;
       });
@@ -99,18 +107,19 @@ buyer::buyer(const std::filesystem::path& folder, actors::purse_options options)
 
 result<void> buyer::get_terms(seller& from, const std::string& pipeline) {
   if (wallet->has_terms(from.node, pipeline, pipeline, now_ms)) return {};
-  const wire::TermsRequest asked = wallet->ask(from.node, pipeline, pipeline);
+  const wire::TermsRequest asked = wallet->ask(from.node, pipeline, pipeline, now_ms);
   const auto stated = from.terms(asked);
   if (!stated) return fail(stated.error());
   return wallet->take(from.node, asked, *stated, now_ms);
 }
 
 result<wire::JobRequest> buyer::pay(seller& to, const std::string& id,
-                                    std::optional<payments::money> max_price) {
+                                    std::vector<payments::money> max_prices, bool again) {
   actors::payment_order order;
   order.node = to.node;
   order.request = noop_job(id);
-  order.max_price = std::move(max_price);
+  order.max_prices = std::move(max_prices);
+  order.again = again;
   const auto plan = wallet->prepare(order, now_ms + 600'000, now_ms);
   if (!plan) return fail(plan.error());
   std::promise<result<payments::funded>> told;

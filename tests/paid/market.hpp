@@ -39,13 +39,18 @@ struct seller {
   /// Checks and admits; the name for settling.
   result<std::string> admit(const wire::JobRequest& r);
   /// The job is over: `units` were done.
-  void finish(const buyer& by, const std::string& id, double units);
+  void finish(const buyer& by, const std::string& id, double units, bool again = false);
   payments::account account(const payments::address& sender);
+  /// As if its process had ended and another one had started, now.
+  void restart();
 
   std::string node;
   std::int64_t now_ms = 1'800'000'000'000;
   std::optional<payments::sender_funds> funds;  ///< what the chain says of every sender
   std::shared_ptr<payments::price_book> prices;
+  std::filesystem::path file;
+  payments::recipient_config tickets;
+  payments::private_key key = payments::private_key::generate();
   std::unique_ptr<actors::till> desk;
   std::unique_ptr<payments::ledger> money;  ///< ends before the till
 };
@@ -58,7 +63,7 @@ struct buyer {
   result<void> get_terms(seller& from, const std::string& pipeline = "noop");
   /// The job as it would be sent to `to`, paid for.
   result<wire::JobRequest> pay(seller& to, const std::string& id,
-                               std::optional<payments::money> max_price = {});
+                               std::vector<payments::money> max_prices = {}, bool again = false);
   /// get_terms(), pay(), admit().
   result<std::string> trade(seller& with, const std::string& id);
   void settle(seller& with, const std::string& id, actors::settlement::outcome how, double units);

@@ -172,6 +172,11 @@ TEST(paid_cluster, goes_to_whoever_is_within_the_price) {
   EXPECT_EQ(cheaper.status, 402U) << cheaper.text;
   EXPECT_EQ(client.post("/noop?max_price=400%20gwei", "{}").status, 200U);
   EXPECT_EQ(client.post("/noop?max_price=399%20gwei", "{}").status, 402U);
+  // In both places: the smaller counts.
+  EXPECT_EQ(client.post("/noop?max_price=1%20eth", R"({"max_price": "399 gwei"})").status, 402U);
+  EXPECT_EQ(client.post("/noop?max_price=399%20gwei", R"({"max_price": "1 eth"})").status, 402U);
+  EXPECT_EQ(client.post("/noop?max_price=1%20eth", R"({"max_price": "400 gwei"})").status, 200U);
+  EXPECT_EQ(client.post("/noop?max_price=1%20eth", R"({"max_price": "much"})").status, 422U);
   EXPECT_EQ(client.post("/noop", R"({"max_price": "much"})").status, 422U);
   EXPECT_EQ(client.post("/noop", R"({"max_price": -1})").status, 422U);
   EXPECT_EQ(client.post("/noop", R"({"max_price": 4e11})").status, 200U);
@@ -191,6 +196,11 @@ TEST(paid_cluster, takes_new_prices_without_a_restart) {
   test_cluster cluster(paid_cluster(folder, "400 gwei", "400 gwei", extra));
   const auto client = cluster.client();
   ASSERT_EQ(client.post("/noop", "{}").status, 200U);
+  const auto quoted = [&] {
+    return client.post("/quote", R"({"pipeline": "noop"})").body.at("quotes").at(0).as_object();
+  };
+  const auto before = quoted();
+  EXPECT_FALSE(before.contains("next_price_per_unit"));
   const auto fresh = runtime::parse_config(paid_cluster(folder, "700 gwei", "700 gwei", extra),
                                            "test.toml", LP_SOURCE_DIR);
   ASSERT_TRUE(fresh);
@@ -201,6 +211,14 @@ TEST(paid_cluster, takes_new_prices_without_a_restart) {
     return all.at(0).at("models").at(0).at("price_per_unit").as_string() == "700000000000";
   }));
   EXPECT_EQ(client.post("/noop", "{}").status, 200U);
+  const auto after = quoted();
+  EXPECT_EQ(after.at("price_per_unit").as_string(), "400000000000");
+  EXPECT_EQ(after.at("next_price_per_unit").as_string(), "700000000000");
+  const auto holds_until = after.at("expires_ms").to_number<std::int64_t>();
+  EXPECT_GT(holds_until, unix_ms());
+  EXPECT_LE(holds_until, unix_ms() + 300'000);
+  EXPECT_NEAR(static_cast<double>(holds_until), before.at("expires_ms").to_number<double>(), 1000)
+      << "asking makes no promise longer";
 }
 
 TEST(paid_cluster, an_orchestrator_and_a_gateway_come_back_with_their_money) {

@@ -22,7 +22,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 class terms : public ::testing::Test {
  protected:
-  wire::TermsRequest ask() { return gateway.wallet->ask("orch", "noop", "noop"); }
+  wire::TermsRequest ask() { return gateway.wallet->ask("orch", "noop", "noop", gateway.now_ms); }
   result<void> take(const wire::TermsRequest& asked, const wire::Terms& t) {
     return gateway.wallet->take("orch", asked, t, gateway.now_ms);
   }
@@ -180,12 +180,13 @@ TEST_F(terms, a_price_raised_meanwhile_does_not_touch_what_was_promised) {
 
 TEST_F(terms, a_request_may_say_what_it_pays_at_most) {
   ASSERT_TRUE(gateway.get_terms(orch));
-  const auto job = gateway.pay(orch, "1", *payments::parse_money("79 gwei"));
+  const auto job = gateway.pay(orch, "1", {*payments::parse_money("79 gwei")});
   ASSERT_FALSE(job);
   EXPECT_EQ(job.error().message,
             "the job costs 80000000000 wei at orchestrator orch; max_price is 79000000000");
-  EXPECT_TRUE(gateway.pay(orch, "1", *payments::parse_money("80 gwei")));
-  EXPECT_EQ(gateway.pay(orch, "2", *payments::parse_money("1 usd")).error().code, ec::bad_request);
+  EXPECT_TRUE(gateway.pay(orch, "1", {*payments::parse_money("80 gwei")}));
+  EXPECT_EQ(gateway.pay(orch, "2", {*payments::parse_money("1 usd")}).error().code,
+            ec::bad_request);
 }
 
 TEST_F(terms, a_free_job_needs_no_tickets_and_an_unfree_one_no_excuse) {
