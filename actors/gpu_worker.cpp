@@ -14,6 +14,7 @@
 #include "actors/memory_gate.hpp"
 #include "actors/model_cache.hpp"
 #include "actors/model_source.hpp"
+#include "actors/model_watcher.hpp"
 #include "actors/network_backend.hpp"
 #include "actors/picture_decoder.hpp"
 #include "actors/result_packing.hpp"
@@ -61,6 +62,7 @@ struct worker_state_t : state_base {
   std::map<std::string, active_job> jobs;
   net::media_store blobs{{blob_budget, 1024, blob_life}};
   warm_models_ptr warm = std::make_shared<warm_models>();
+  std::vector<pipelines::coming_model> coming;
   std::string last_used;
   bool stepping = false;
   bool draining = false;
@@ -86,6 +88,11 @@ worker_state present_state(self_ptr self) {
     o.set_model(m.model);
     o.set_is_default(m.is_default);
     o.set_warm(s.warm->by_id.count(m.model) > 0);
+  }
+  for (const pipelines::coming_model& c : s.coming) {
+    wire::ComingModel& told = *w.add_coming();
+    told.set_model(c.model);
+    told.set_why(c.why);
   }
   return w;
 }
@@ -411,11 +418,34 @@ void drain(self_ptr self, const drained_ptr& done) {
   if (state(self).jobs.empty()) std::exchange(state(self).drained, nullptr)->done();
 }
 
+// Models came or went. Those that are loaded stay so until their room is needed.
+void take_models(self_ptr self, const pipelines::catalogue_view& found) {
+  worker_state_t& s = state(self);
+  const auto& only = s.options.only;
+  const auto wanted = [&](const std::string& model) {
+    return only.empty() || std::find(only.begin(), only.end(), model) != only.end();
+  };
+  s.options.models.clear();
+  s.coming.clear();
+  for (const auto& e : found.entries) {
+    if (wanted(e.model)) s.options.models.push_back(e);
+  }
+  for (const auto& c : found.coming) {
+    if (wanted(c.model)) s.coming.push_back(c);
+  }
+  s.source->replace(s.options.models);
+  tell_orchestrator(self);
+}
+
 void start(self_ptr self) {
   worker_state_t& s = state(self);
   s.gate = memory_gate(s.options.memory_limit);
   if (s.options.prepare_thread) network_loop(self->system()).long_work(s.options.prepare_thread);
   s.cache = make_cache(self);
+  if (s.options.watch) {
+    self->link_to(spawn_model_watcher(
+        self->system(), caf::actor_cast<gpu_worker_actor>(own_handle(self)), s.options.watch));
+  }
   s.link = spawn_peer_link(self->system(), caf::actor_cast<caf::actor>(own_handle(self)),
                            s.options.orchestrator);
   // The helpers end with the worker.
@@ -447,6 +477,7 @@ gpu_worker_actor spawn_gpu_worker(caf::actor_system& system, gpu_worker_options 
               state(self).warm = warm;
               tell_orchestrator(self);
             },
+            [self](models_atom, const catalogue_ptr& found) { take_models(self, *found); },
             [self](drain_atom, const drained_ptr& done) { drain(self, done); },
         };
       });

@@ -11,6 +11,7 @@
 #include "actors/protocol.hpp"
 #include "pipelines/catalogue.hpp"
 #include "pipelines/device.hpp"
+#include "pipelines/model_watch.hpp"
 #include "pipelines/safety.hpp"
 
 namespace lp::actors {
@@ -21,10 +22,13 @@ struct gpu_worker_options {
   std::string device_name;  ///< for a person
   std::uint64_t device_memory = 0;
   std::vector<pipelines::catalogue_entry> models;  ///< what this worker offers
-  std::vector<std::string> warm;                   ///< models to load at start and offer as warm
-  unsigned slots = 8;                              ///< jobs under way at once, stepped in turn
-  std::uint64_t model_budget = 0;                  ///< bytes for warm models
-  std::uint64_t memory_limit = 0;                  ///< for models and jobs together; 0: none
+  std::vector<std::string> only{};                 ///< of models that come later; empty: all
+  /// Looks for models that come and go; none: the offer stays as it is.
+  std::shared_ptr<pipelines::model_watch> watch{};
+  std::vector<std::string> warm;   ///< models to load at start and offer as warm
+  unsigned slots = 8;              ///< jobs under way at once, stepped in turn
+  std::uint64_t model_budget = 0;  ///< bytes for warm models
+  std::uint64_t memory_limit = 0;  ///< for models and jobs together; 0: none
   /// Looks at pictures; none: the model's own does, and without that nothing is checked.
   std::shared_ptr<pipelines::safety_classifier> safety;
   /// Called once on the worker's thread before anything is computed there: thread counts of

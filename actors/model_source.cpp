@@ -24,11 +24,17 @@ std::string told(const pull_state& s) {
 
 }  // namespace
 
-const pipelines::catalogue_entry* model_source::find(const std::string& id) const {
+std::optional<pipelines::catalogue_entry> model_source::find(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
   for (const pipelines::catalogue_entry& e : entries_) {
-    if (e.model == id) return &e;
+    if (e.model == id) return e;
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+void model_source::replace(std::vector<pipelines::catalogue_entry> entries) {
+  const std::lock_guard lock(mutex_);
+  entries_ = std::move(entries);
 }
 
 result<void> model_source::pull(const pipelines::catalogue_entry& entry) {
@@ -54,8 +60,8 @@ result<void> model_source::pull(const pipelines::catalogue_entry& entry) {
 }
 
 result<std::shared_ptr<pipelines::model>> model_source::load(const std::string& id) {
-  const pipelines::catalogue_entry* entry = find(id);
-  if (entry == nullptr) {
+  const auto entry = find(id);
+  if (!entry) {
     return fail(ec::not_found, fmt::format("this worker does not offer {}", id));
   }
   std::error_code none;
@@ -68,8 +74,8 @@ result<std::shared_ptr<pipelines::model>> model_source::load(const std::string& 
 }
 
 std::uint64_t model_source::estimate(const std::string& id) const {
-  const pipelines::catalogue_entry* entry = find(id);
-  return entry == nullptr ? 0 : pipelines::weight_bytes(entry->folder);
+  const auto entry = find(id);
+  return !entry ? 0 : pipelines::weight_bytes(entry->folder);
 }
 
 std::string model_source::progress(const std::string& id) const {

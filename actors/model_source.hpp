@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,10 @@ namespace lp::actors {
 class model_source {
  public:
   model_source(std::vector<pipelines::catalogue_entry> entries, pipelines::device where)
-      : entries_(std::move(entries)), where_(where) {}
+      : where_(where), entries_(std::move(entries)) {}
+
+  /// Other models are there now.
+  void replace(std::vector<pipelines::catalogue_entry> entries);
 
   /// Pulls the model if it is a hub's and not here, and loads it. May take as long as that takes.
   result<std::shared_ptr<pipelines::model>> load(const std::string& id);
@@ -32,12 +36,12 @@ class model_source {
   std::string progress(const std::string& id) const;
 
  private:
-  const pipelines::catalogue_entry* find(const std::string& id) const;
+  std::optional<pipelines::catalogue_entry> find(const std::string& id) const;
   result<void> pull(const pipelines::catalogue_entry& entry);
 
-  std::vector<pipelines::catalogue_entry> entries_;
   pipelines::device where_;
   mutable std::mutex mutex_;
+  std::vector<pipelines::catalogue_entry> entries_;
   std::map<std::string, pull_state> under_way_;
 };
 

@@ -21,7 +21,8 @@
 
 namespace lp::pipelines {
 class model;
-}
+struct catalogue_view;
+}  // namespace lp::pipelines
 
 namespace lp::actors {
 
@@ -81,6 +82,9 @@ struct warm_models {
 };
 using warm_models_ptr = std::shared_ptr<const warm_models>;
 
+/// The models of a worker, as its model_watcher finds them.
+using catalogue_ptr = std::shared_ptr<const pipelines::catalogue_view>;
+
 /// Told when a node has nothing left to do.
 struct drained {
   std::function<void()> done;
@@ -93,6 +97,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::submission_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::view_query_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::model_lease)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::warm_models_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::catalogue_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::drained_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::payment_order_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(lp::actors::settlement_ptr)
@@ -141,6 +146,7 @@ CAF_ADD_ATOM(lp_actors, lp::actors, quote_atom, "quote")
 CAF_ADD_ATOM(lp_actors, lp::actors, commit_atom, "commit")
 CAF_ADD_ATOM(lp_actors, lp::actors, late_atom, "late")
 CAF_ADD_ATOM(lp_actors, lp::actors, shrink_atom, "shrink")
+CAF_ADD_ATOM(lp_actors, lp::actors, models_atom, "models")
 
 CAF_END_TYPE_ID_BLOCK(lp_actors)
 
@@ -181,7 +187,9 @@ using gpu_worker_actor = typed_actor<
     // From its peer_link: the orchestrator of that name is there, or no longer.
     void(link_up_atom, std::string, caf::strong_actor_ptr), void(link_down_atom, std::string),
     // From its model_cache, whenever the set changes.
-    void(warm_atom, warm_models_ptr), void(drain_atom, drained_ptr)>;
+    void(warm_atom, warm_models_ptr),
+    // From its model_watcher: other models are there than before.
+    void(models_atom, catalogue_ptr), void(drain_atom, drained_ptr)>;
 
 /// Loads models and keeps them; one a worker.
 using model_cache_actor = typed_actor<

@@ -66,13 +66,31 @@ error selection::explain(std::string_view pipeline, std::string_view model, bool
   }
   if (match) return {ec::unavailable, "every orchestrator that offers the model is busy", {}};
   if (peers_.empty()) return {ec::unavailable, "no orchestrator is connected", {}};
+  const std::string known = what_is_coming(model);
   if (offered.empty()) {
-    return {ec::unavailable, fmt::format("no orchestrator offers {}", pipeline), {}};
+    return {ec::unavailable, fmt::format("no orchestrator offers {}{}", pipeline, known), {}};
+  }
+  const std::string others = fmt::format("{}", fmt::join(offered, ", "));
+  if (model.empty()) {
+    return {ec::not_found,
+            fmt::format("{} has no default model; name one with model_id: {}", pipeline, others),
+            {}};
   }
   return {ec::not_found,
-          fmt::format("no orchestrator offers model \"{}\" for {}; offered: {}", model, pipeline,
-                      fmt::join(offered, ", ")),
+          fmt::format("no orchestrator offers model \"{}\" for {}{}; offered: {}", model, pipeline,
+                      known, others),
           {}};
+}
+
+// "; it lies at orch-1, but ...", or nothing.
+std::string selection::what_is_coming(std::string_view model) const {
+  std::string out;
+  for (const auto& [node, p] : peers_) {
+    for (const wire::ComingModel& c : p.last.coming()) {
+      if (c.model() == model) out += fmt::format("; it lies at {}, but {}", node, c.why());
+    }
+  }
+  return out;
 }
 
 void selection::started(const std::string& node) {

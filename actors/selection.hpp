@@ -51,6 +51,7 @@ class selection {
     bool full() const;
   };
 
+  std::string what_is_coming(std::string_view model) const;
   error explain(std::string_view pipeline, std::string_view model, bool any_tried) const;
 
   std::map<std::string, peer> peers_;

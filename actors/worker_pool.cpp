@@ -10,6 +10,12 @@
 
 namespace lp::actors {
 
+namespace {
+
+constexpr std::size_t most_coming = 64;  // that are told to gateways
+
+}  // namespace
+
 void worker_pool::update(const wire::WorkerState& state) {
   workers_[state.node()].state = state;
 }
@@ -114,6 +120,17 @@ wire::Announcement worker_pool::announce(const price_text& price_per_unit) {
       merged = o;
       merged.set_warm(warm);
     }
+  }
+  std::map<std::string, std::string> coming;
+  for (const auto& [name, w] : workers_) {
+    for (const wire::ComingModel& c : w.state.coming()) {
+      if (coming.size() < most_coming) coming.emplace(c.model(), c.why());
+    }
+  }
+  for (const auto& [model, why] : coming) {
+    wire::ComingModel& told = *a.add_coming();
+    told.set_model(model);
+    told.set_why(why);
   }
   for (auto& [key, offer] : offers) {
     offer.set_price_per_unit(price_per_unit(offer.pipeline(), offer.model()));

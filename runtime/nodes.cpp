@@ -268,6 +268,12 @@ class worker_node : public node {
       computes = computes || !m.folder.empty();
     }
     o.warm.insert(o.warm.end(), w.warm.begin(), w.warm.end());
+    o.only = w.models;
+    if (!c.models_dir.empty()) {
+      o.watch = std::make_shared<pipelines::model_watch>(
+          pipelines::model_places{c.models_dir, c.default_models, c.hub_models}, c.catalogue);
+      computes = computes || w.models.empty();  // a model may come
+    }
     if (auto ok = open_device(w, computes, o); !ok) return ok;
     if (auto ok = open_safety(w, computes, o); !ok) return ok;
     worker_ = actors::spawn_gpu_worker(actors_.system(), std::move(o));

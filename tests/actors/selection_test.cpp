@@ -26,6 +26,26 @@ std::string node(const result<choice>& c) {
   return c ? c->node : render(c.error());
 }
 
+TEST(selection, tells_of_models_that_are_coming_and_of_missing_defaults) {
+  selection s;
+  wire::Announcement a = orchestrator("orch-1", "other", false);
+  wire::ComingModel& c = *a.add_coming();
+  c.set_model("new");
+  c.set_why("unet: no weights");
+  s.update(a);
+  const auto coming = s.pick("text-to-image", "new", {});
+  ASSERT_FALSE(coming);
+  EXPECT_EQ(coming.error().code, ec::not_found);
+  EXPECT_EQ(coming.error().message,
+            "no orchestrator offers model \"new\" for text-to-image; it lies at orch-1, but unet: "
+            "no weights; offered: other");
+  const auto none = s.pick("text-to-image", "", {});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ec::not_found);
+  EXPECT_EQ(none.error().message,
+            "text-to-image has no default model; name one with model_id: other");
+}
+
 TEST(selection, prefers_warm_even_when_it_is_busier) {
   selection s;
   s.update(orchestrator("cold", "m", false, 0));

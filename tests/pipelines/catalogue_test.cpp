@@ -139,6 +139,39 @@ TEST_F(catalogue, takes_the_configured_default) {
   EXPECT_THAT(unknown.error().message, HasSubstr("text-to-smell"));
 }
 
+TEST_F(catalogue, without_a_configured_default_it_is_the_plainest) {
+  model("a_lcm", "LatentConsistencyModelPipeline");
+  model("b_classes", "DiTPipeline");
+  model("c_xl", "StableDiffusionXLPipeline");
+  EXPECT_THAT(found(), ElementsAre("a_lcm", "b_classes", "c_xl*"));
+  model("z_plain");
+  EXPECT_THAT(found(), ElementsAre("a_lcm", "b_classes", "c_xl", "z_plain*"));
+}
+
+TEST_F(catalogue, a_model_that_needs_a_mask_is_never_a_default) {
+  const auto redrawn = [&] {
+    std::vector<std::string> out;
+    const auto entries = scan_models(root_, {}).value();
+    for (const auto& e : entries) {
+      if (e.pipeline == "image-to-image") out.push_back(e.model + (e.is_default ? "*" : ""));
+    }
+    return out;
+  };
+  model("a_masks", "StableDiffusionInpaintPipeline");
+  model("b_masks", "StableDiffusionXLInpaintPipeline");
+  EXPECT_THAT(redrawn(), ElementsAre("a_masks", "b_masks")) << "and so there is none";
+  model("c_edits", "StableDiffusionInstructPix2PixPipeline");
+  EXPECT_THAT(redrawn(), ElementsAre("a_masks", "b_masks", "c_edits*"));
+  model("d_plain");
+  EXPECT_THAT(redrawn(), ElementsAre("a_masks", "b_masks", "c_edits", "d_plain*"));
+}
+
+TEST_F(catalogue, finds_revisions_with_steps) {
+  model("owner/name@refs/pr/11");
+  model("owner/deep/a/b");
+  EXPECT_THAT(found(), ElementsAre("owner/name@refs/pr/11*"));
+}
+
 TEST_F(catalogue, passes_over_what_no_pipeline_runs) {
   model("fine");
   model("audio", "AudioLDMPipeline");
