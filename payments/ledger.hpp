@@ -25,6 +25,7 @@
 #include "payments/balance_book.hpp"
 #include "payments/payment.hpp"
 #include "payments/sender.hpp"
+#include "runtime/base/clock.hpp"
 
 namespace lp::payments {
 
@@ -177,6 +178,9 @@ class ledger {
   /// Creates the file, brings an older one up to date and starts the writer. ec::bad_file if it is
   /// damaged, newer than this program or in use by a process, which is named.
   static result<std::unique_ptr<ledger>> open(ledger_options options);
+  /// Whether open() would take the file, which is there and may be in use: ec::bad_file, naming
+  /// it, if it cannot be read, is empty, another program's, or newer than this program.
+  static result<void> recognise(const std::filesystem::path& file);
   /// Finishes what is queued.
   ~ledger();
   ledger(const ledger&) = delete;
@@ -248,7 +252,9 @@ class ledger {
   /// Rebuilds every balance from the event log and compares; also that no nonce counts twice, that
   /// credits are worth their tickets and that each winner is queued once. `signatures`: checks
   /// those of received tickets too, as far as they are kept, about 40 us each.
-  result<audit_report> audit(bool signatures = false) const;
+  /// ec::deadline_exceeded if it takes longer.
+  result<audit_report> audit(bool signatures = false,
+                             time_point deadline = time_point::max()) const;
 
   ledger_stats stats() const;
 

@@ -223,9 +223,10 @@ result<audit_report> audit_ledger(sqlite::database& db, bool signatures) {
 }
 
 // A connection of its own: an audit takes long, and other questions go on.
-result<audit_report> ledger::audit(bool signatures) const {
+result<audit_report> ledger::audit(bool signatures, time_point deadline) const {
   auto db = sqlite::database::open(core_->options().file, true);
   if (!db) return fail(db.error());
+  if (deadline != time_point::max()) (*db)->stop_at(deadline);
   return audit_ledger(**db, signatures);
 }
 

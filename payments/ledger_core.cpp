@@ -49,7 +49,10 @@ error named(const std::filesystem::path& file, error e) {
 }  // namespace
 
 result<std::unique_ptr<file_lock>> file_lock::take(const std::filesystem::path& file) {
-  const std::string name = file.string() + ".lock";
+  // One lock a file, by whatever link it is reached.
+  std::error_code bad;
+  const auto real = std::filesystem::weakly_canonical(file, bad);
+  const std::string name = (bad ? file : real).string() + ".lock";
   const int descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0) return fail(ec::bad_file, fmt::format("{}: {}", name, std::strerror(errno)));
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
@@ -78,6 +81,15 @@ result<std::unique_ptr<ledger_core>> ledger_core::open(ledger_options options) {
   return core;
 }
 
+result<void> ledger::recognise(const std::filesystem::path& file) {
+  auto db = sqlite::database::open(file, true);
+  if (!db) return fail(db.error());
+  const auto version = find_version(**db);
+  if (!version) return fail(named(file, version.error()));
+  if (*version > 0) return {};
+  return fail(ec::bad_file, file.string() + ": the file is empty, expected a node's ledger");
+}
+
 result<void> ledger_core::prepare() {
   const bool writes = !options_.read_only;
   if (writes) {
@@ -98,12 +110,13 @@ result<void> ledger_core::prepare() {
   if (!reader) return fail(reader.error());
   reader_ = std::move(*reader);
   if (!writes) {
-    const std::int64_t version = reader_->scalar("PRAGMA user_version");
-    if (reader_->ok() && version != ledger_version) {
-      return fail(ec::bad_file, fmt::format("the ledger's file has version {}, expected {}",
-                                            version, ledger_version));
-    }
-    return reader_->status();
+    const auto version = find_version(*reader_);
+    if (!version) return fail(version.error());
+    if (*version == 0) return fail(ec::bad_file, "the file is empty, expected a node's ledger");
+    if (*version == ledger_version) return reader_->status();
+    return fail(ec::bad_file, fmt::format("the ledger's file has version {}, expected {}: a node "
+                                          "that starts with it brings it up to date",
+                                          *version, ledger_version));
   }
   if (const auto read = read_secret(); !read) return read;
   store_ = std::make_unique<ledger_store>(*db_);

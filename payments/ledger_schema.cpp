@@ -71,10 +71,10 @@ static_assert(std::size(steps) == ledger_version);
 
 }  // namespace
 
-result<void> migrate(sqlite::database& db, int version) {
+result<int> find_version(sqlite::database& db) {
   const std::int64_t owner = db.scalar("PRAGMA application_id");
   const std::int64_t found = db.scalar("PRAGMA user_version");
-  if (!db.ok()) return db.status();
+  if (!db.ok()) return fail(db.failure());
   const bool fresh =
       owner == 0 && found == 0 && db.scalar("SELECT count(*) FROM sqlite_schema") == 0;
   if (!fresh && owner != application) {
@@ -85,7 +85,14 @@ result<void> migrate(sqlite::database& db, int version) {
                                           "versions up to {}: use a newer program",
                                           found, ledger_version));
   }
-  for (auto step = found; step < version; ++step) {
+  if (!db.ok()) return fail(db.failure());
+  return static_cast<int>(found);
+}
+
+result<void> migrate(sqlite::database& db, int version) {
+  const auto found = find_version(db);
+  if (!found) return fail(found.error());
+  for (auto step = *found; step < version; ++step) {
     db.exec("BEGIN IMMEDIATE");
     db.exec(steps[step]);
     db.exec(fmt::format("PRAGMA user_version = {}", step + 1).c_str());

@@ -15,6 +15,8 @@ namespace lp::payments::sqlite {
 namespace {
 
 constexpr int busy_milliseconds = 5000;
+// Instructions of SQLite's machine between two looks at the clock: some tens of microseconds.
+constexpr int steps_between_looks = 1000;
 
 }  // namespace
 
@@ -34,7 +36,10 @@ result<std::unique_ptr<database>> database::open(const std::filesystem::path& fi
       sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<database> out(new database(handle, file.string()));
   if (code != SQLITE_OK) {
-    return fail(ec::bad_file, fmt::format("{}: {}", file.string(), sqlite3_errstr(code)));
+    const int system = handle == nullptr ? 0 : sqlite3_system_errno(handle);
+    return fail(ec::bad_file,
+                fmt::format("{}: {}", file.string(),
+                            system != 0 ? std::strerror(system) : sqlite3_errstr(code)));
   }
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, busy_milliseconds);
@@ -49,7 +54,7 @@ database::~database() {
 
 void database::fail_with(int code) {
   if (!ok()) return;
-  failure_ = {ec::bad_file,
+  failure_ = {code == SQLITE_INTERRUPT ? ec::deadline_exceeded : ec::bad_file,
               fmt::format("{}: {} ({})", name_, sqlite3_errmsg(handle_), sqlite3_errstr(code)),
               {}};
 }
@@ -58,6 +63,14 @@ void database::exec(const char* sql) {
   if (!ok()) return;
   const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) fail_with(code);
+}
+
+void database::stop_at(time_point deadline) {
+  deadline_ = deadline;
+  const auto late = [](void* self) {
+    return clock::now() >= static_cast<database*>(self)->deadline_ ? 1 : 0;
+  };
+  sqlite3_progress_handler(handle_, steps_between_looks, late, this);
 }
 
 int database::changes() const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 
 struct sqlite3;
@@ -35,6 +36,8 @@ class database {
 
   /// One or several statements without parameters.
   void exec(const char* sql);
+  /// From now on a statement that still runs at `deadline` fails with ec::deadline_exceeded.
+  void stop_at(time_point deadline);
   /// Rows that the last statement changed.
   int changes() const;
   /// The first value of the first row; 0 if there is none.
@@ -53,6 +56,7 @@ class database {
 
   sqlite3* handle_;
   std::string name_;
+  time_point deadline_ = time_point::max();
   error failure_;
 };
 

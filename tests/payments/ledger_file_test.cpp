@@ -113,6 +113,34 @@ TEST_F(ledger_test, an_audit_finds_what_does_not_agree) {
   EXPECT_GT(problems("DROP TRIGGER events_stay; UPDATE events SET amount = '3' WHERE id = 1"), 0U);
 }
 
+TEST_F(ledger_test, an_audit_ends_at_its_deadline) {
+  meddle(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+      "INSERT INTO events (at, kind, side, other, amount, job, payment) "
+      "SELECT 0, 1, 1, zeroblob(20), '1', '', i FROM n");
+  const auto late = book->audit(false, clock::now());
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ec::deadline_exceeded);
+  EXPECT_TRUE(book->audit(false, clock::now() + seconds(60)));
+}
+
+TEST_F(ledger_test, has_one_writer_by_whatever_name) {
+  std::filesystem::create_symlink(options.file, folder / "other.sqlite");
+  const auto second = ledger::open({folder / "other.sqlite"});
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("uses this ledger"), std::string::npos);
+}
+
+TEST_F(ledger_test, is_recognised_while_it_is_used) {
+  EXPECT_TRUE(ledger::recognise(options.file));
+  EXPECT_FALSE(ledger::recognise(folder / "missing"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "missing"));
+  std::ofstream(folder / "empty");
+  EXPECT_FALSE(ledger::recognise(folder / "empty"));
+  std::ofstream(folder / "text") << std::string(5000, 'x');
+  EXPECT_FALSE(ledger::recognise(folder / "text"));
+}
+
 TEST_F(ledger_test, events_are_only_appended) {
   receive(p->checked(p->offer(), 1, 1));
   auto db = sqlite::database::open(options.file, false).value();
