@@ -247,6 +247,15 @@ result<private_key> decrypt_key(std::string_view text, const passphrase& secret,
   }
   auto key = private_key::from_bytes(plain.view());
   if (!key) return fail(ec::bad_file, fmt::format("{}: holds no valid key", where));
+  // Some programs leave the address out. By a wrong one a key would be taken for another.
+  const json::value* told = parsed.get_object().if_contains("address");
+  if (told != nullptr && told->is_string()) {
+    const auto named = from_hex<address>(std::string_view(told->get_string()), "address");
+    if (named && *named != key->address()) {
+      return fail(ec::bad_file, fmt::format("{}: \"address\": expected that of its key, {}", where,
+                                            to_text(key->address())));
+    }
+  }
   return key;
 }
 

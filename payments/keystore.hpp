@@ -48,7 +48,8 @@ result<std::string> encrypt_key(const private_key& key, const passphrase& secret
 result<private_key> decrypt_key(std::string_view text, const passphrase& secret,
                                 std::string_view where);
 
-/// Writes a new file that only its owner may read. The folder is made if it is missing (0700).
+/// Writes a new file that only its owner may read, whole or not at all. The folder is made if it is
+/// missing (0700); one that is there stays as it is.
 /// Named as geth names them: "UTC--TIME--ADDRESS". ec::bad_file, naming the file.
 result<std::filesystem::path> store_key(const std::filesystem::path& folder, const private_key& key,
                                         const passphrase& secret, scrypt_cost cost);
@@ -69,11 +70,13 @@ result<std::vector<key_file>> list_keys(const std::filesystem::path& folder);
 struct passphrase_source {
   std::string file;                           ///< its first line; empty: not from a file
   std::string environment = "LP_PASSPHRASE";  ///< asked if no file is named
-  std::string prompt;  ///< shown on the terminal if neither gives one; empty: never asks
-  bool twice = false;  ///< ask for it again, for a new key
+  std::string prompt;         ///< shown on the terminal if neither gives one; empty: never asks
+  bool twice = false;         ///< ask for it again, for a new key
+  bool may_be_empty = false;  ///< of foreign key files alone
 };
 
-/// ec::unauthorized, naming the three ways, if there is none; ec::bad_file for an unreadable file.
+/// ec::unauthorized, naming the three ways, if there is none; ec::bad_file for an unreadable file
+/// and, naming its source, for an empty passphrase.
 result<passphrase> read_passphrase(const passphrase_source& from);
 
 }  // namespace lp::payments

@@ -18,6 +18,7 @@
 #include <boost/json/parse.hpp>
 
 #include "payments/keystore.hpp"
+#include "runtime/base/files.hpp"
 
 namespace lp::payments {
 
@@ -38,16 +39,6 @@ struct descriptor {
 
 tl::unexpected<error> unusable(const fs::path& file, std::string_view what) {
   return fail(ec::bad_file, fmt::format("{}: {}", file.string(), what));
-}
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return ::fsync(fd) == 0;
 }
 
 // `private_only`: nobody but the owner may read or write it.
@@ -106,22 +97,14 @@ result<fs::path> store_key(const fs::path& folder, const private_key& key, const
                            scrypt_cost cost) {
   const auto text = encrypt_key(key, secret, cost);
   if (!text) return fail(text.error());
-  std::error_code error;
-  if (fs::create_directories(folder, error)) {
-    fs::permissions(folder, fs::perms::owner_all, error);
-  }
+  if (auto made = make_private_folder(folder); !made) return fail(made.error());
   const auto now =
       std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
   const fs::path file =
       folder / fmt::format("UTC--{:%Y-%m-%dT%H-%M-%S}Z--{}", now, key.address().hex());
-  const descriptor out{
-      ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
-  if (out.fd < 0) return unusable(file, std::strerror(errno));
-  if (!write_all(out.fd, *text)) {
-    const int failure = errno;
-    ::unlink(file.c_str());
-    return unusable(file, std::strerror(failure));
-  }
+  const auto made = create_file(file, *text, file_access::owner);
+  if (!made) return fail(made.error());
+  if (!*made) return unusable(file, "is there already");
   return file;
 }
 
@@ -155,25 +138,29 @@ result<std::vector<key_file>> list_keys(const fs::path& folder) {
 }
 
 result<passphrase> read_passphrase(const passphrase_source& from) {
+  const auto taken = [&](passphrase given, std::string_view where) -> result<passphrase> {
+    if (from.may_be_empty || !given.view().empty()) return given;
+    return fail(ec::bad_file, fmt::format("{}: expected a passphrase, it is empty", where));
+  };
   if (!from.file.empty()) {
     auto text = read_small(from.file, false);
     if (!text) return fail(text.error());
-    return passphrase(first_line(std::move(*text)));
+    return taken(passphrase(first_line(std::move(*text))), from.file + ": the first line");
   }
   if (const char* given =
           from.environment.empty() ? nullptr : std::getenv(from.environment.c_str())) {
-    return passphrase(given);
+    return taken(passphrase(given), from.environment);
   }
   std::string typed;
   typed.reserve(longest_passphrase);  // so that no copy is left behind
   if (!from.prompt.empty() && ask(from.prompt, typed)) {
     passphrase out(std::move(typed));
-    if (!from.twice) return out;
+    if (!from.twice) return taken(std::move(out), from.prompt);
     std::string again;
     again.reserve(longest_passphrase);
     const bool answered = ask(from.prompt + " (again)", again);
     const passphrase second(std::move(again));
-    if (answered && second.view() == out.view()) return out;
+    if (answered && second.view() == out.view()) return taken(std::move(out), from.prompt);
     return fail(ec::unauthorized, "the two passphrases differ");
   }
   return fail(ec::unauthorized,

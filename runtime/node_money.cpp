@@ -2,14 +2,17 @@
 #include "runtime/node_money.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
 
 #include "payments/keystore.hpp"
 #include "runtime/base/bytes.hpp"
+#include "runtime/base/files.hpp"
 #include "runtime/base/log.hpp"
 
 namespace lp::runtime {
@@ -18,26 +21,122 @@ namespace {
 
 namespace fs = std::filesystem;
 
-result<void> make_folder(const fs::path& folder) {
-  std::error_code bad;
-  fs::create_directories(folder, bad);
-  if (!bad) fs::permissions(folder, fs::perms::owner_all, bad);
-  if (!bad) return {};
+// A node with years of payments is not kept from its work for longer.
+constexpr seconds audit_time{3};
+constexpr std::size_t most_problems_told = 5;
+
+tl::unexpected<error> wrong_passphrase_file(const payments_config& p, std::string_view what) {
   return fail(ec::bad_config,
-              fmt::format("cannot make the folder {}: {}", folder.string(), bad.message()));
+              fmt::format("[payments] passphrase_file: {}: {}", p.passphrase_file.string(), what));
 }
 
-// Two nodes of one file may start at once: who comes second finds the file.
+// What is there of a node's key.
+struct key_place {
+  fs::path folder;
+  std::optional<payments::key_file> file;
+  bool passphrase = false;
+};
+
+// A key that cannot be read is not taken for none: another one in its place would pay and be paid
+// as somebody else.
+result<void> refuse_strangers(const fs::path& folder) {
+  std::error_code bad;
+  if (!fs::exists(folder, bad)) return {};
+  for (fs::directory_iterator it(folder, bad), end; !bad && it != end; it.increment(bad)) {
+    if (it->path().filename().string().starts_with(".")) continue;
+    return fail(ec::bad_config,
+                fmt::format("{}: expected a key file (JSON) that this user may read, and nothing "
+                            "else in its folder",
+                            it->path().string()));
+  }
+  if (!bad) return {};
+  return fail(ec::bad_config, fmt::format("{}: {}", folder.string(), bad.message()));
+}
+
+bool holds_keys(const fs::path& keystore) {
+  std::error_code bad;
+  for (fs::directory_iterator it(keystore, bad), end; !bad && it != end; it.increment(bad)) {
+    if (!it->is_directory(bad)) continue;
+    if (const auto files = payments::list_keys(it->path()); files && !files->empty()) return true;
+  }
+  return false;
+}
+
+result<key_place> look_for_key(const payments_config& p, const std::string& node) {
+  key_place out{p.keystore / node, {}, false};
+  const auto files = payments::list_keys(out.folder);
+  if (!files) return fail(ec::bad_config, files.error().message);
+  if (files->size() > 1) {
+    return fail(ec::bad_config, fmt::format("{}: expected one key file, there are {}",
+                                            out.folder.string(), files->size()));
+  }
+  if (files->empty()) {
+    if (auto ok = refuse_strangers(out.folder); !ok) return fail(ok.error());
+  } else {
+    out.file = files->front();
+  }
+  // Keys first: another node that starts now makes the passphrase before its key.
+  const bool keys = holds_keys(p.keystore);
+  std::error_code unknown;
+  out.passphrase = fs::exists(p.passphrase_file, unknown) || unknown;
+  if (out.passphrase) return out;
+  if (keys) {
+    return wrong_passphrase_file(
+        p, fmt::format("there is no such file, and the keys in {} need it", p.keystore.string()));
+  }
+  if (!lies_below(p.passphrase_file, p.data)) {
+    return wrong_passphrase_file(
+        p, fmt::format("there is no such file; one is made only below [payments] data, {}",
+                       p.data.string()));
+  }
+  return out;
+}
+
+result<payments::passphrase> take_passphrase(const payments_config& p) {
+  auto secret = payments::read_passphrase({p.passphrase_file.string(), {}, {}, false});
+  if (!secret) {
+    return fail(ec::bad_config,
+                fmt::format("[payments] passphrase_file: {}", secret.error().message));
+  }
+  return secret;
+}
+
+// Two nodes of one file may start at once: who comes second finds the file, and all of it.
 result<void> make_passphrase(const fs::path& file) {
-  if (auto ok = make_folder(file.parent_path()); !ok) return ok;
-  const std::string text = random_hex(32) + "\n";
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0 && errno == EEXIST) return {};
-  const bool written =
-      fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (fd >= 0) ::close(fd);
-  if (written) return {};
-  return fail(ec::bad_config, fmt::format("cannot write {}", file.string()));
+  if (auto ok = make_private_folder(file.parent_path()); !ok) return ok;
+  const auto made = create_file(file, random_hex(32) + "\n", file_access::owner);
+  if (!made) return fail(made.error());
+  return {};
+}
+
+// Whether make_private_folder() and a file in it are to be expected to succeed.
+result<void> check_writable(const fs::path& folder) {
+  std::error_code bad;
+  fs::path there = fs::absolute(folder, bad).lexically_normal();
+  while (!fs::exists(there, bad) && there.has_relative_path()) there = there.parent_path();
+  if (!fs::is_directory(there, bad)) {
+    return fail(ec::bad_config, fmt::format("{}: expected a folder", there.string()));
+  }
+  if (::access(there.c_str(), W_OK | X_OK) == 0) return {};
+  return fail(ec::bad_config,
+              fmt::format("{}: cannot write there: {}", there.string(), std::strerror(errno)));
+}
+
+// Says what is wrong with the books, and starts: which side of a difference is right is for people
+// to find out, and jobs go on meanwhile.
+void audit_at_start(const payments::ledger& book, const fs::path& file) {
+  const auto report = book.audit(false, clock::now() + audit_time);
+  if (!report && report.error().code == ec::deadline_exceeded) {
+    return log::info("node", "{}: too long to be audited at the start: lp-wallet --ledger {} audit",
+                     file.string(), file.string());
+  }
+  if (!report) return log::error("node", "the audit failed: {}", report.error().message);
+  if (report->ok()) return;
+  for (std::size_t i = 0; i < std::min(report->problems.size(), most_problems_told); ++i) {
+    log::error("node", "{}: the audit found: {}", file.string(), report->problems[i]);
+  }
+  log::error("node", "{}: the audit found {} problems; all of them: lp-wallet --ledger {} audit",
+             file.string(), report->problems.size(), file.string());
 }
 
 payments::u256 whole(const payments::rational& wei) {
@@ -47,40 +146,65 @@ payments::u256 whole(const payments::rational& wei) {
 }  // namespace
 
 result<payments::private_key> open_key(const payments_config& p, const std::string& node) {
-  if (!fs::exists(p.passphrase_file)) {
-    if (auto ok = make_passphrase(p.passphrase_file); !ok) return fail(ok.error());
+  const auto place = look_for_key(p, node);
+  if (!place) return fail(place.error());
+  if (!place->passphrase) {
+    if (auto ok = make_passphrase(p.passphrase_file); !ok) {
+      return fail(ec::bad_config, ok.error().message);
+    }
   }
-  const auto secret = payments::read_passphrase({p.passphrase_file.string(), {}, {}, false});
-  if (!secret) return fail(ec::bad_config, secret.error().message);
-  const fs::path folder = p.keystore / node;
-  const auto files = payments::list_keys(folder);
-  if (!files) return fail(ec::bad_config, files.error().message);
-  if (files->size() > 1) {
-    return fail(ec::bad_config, fmt::format("{}: expected one key file, there are {}",
-                                            folder.string(), files->size()));
-  }
-  if (files->size() == 1) {
-    auto key = payments::load_key(files->front().path, *secret);
+  const auto secret = take_passphrase(p);
+  if (!secret) return fail(secret.error());
+  if (place->file) {
+    auto key = payments::load_key(place->file->path, *secret);
     if (!key) return fail(ec::bad_config, key.error().message);
     return key;
   }
   auto key = payments::private_key::generate();
   // A passphrase beside the keys keeps nobody from trying: the light cost is enough there.
-  const auto file = payments::store_key(folder, key, *secret, payments::scrypt_cost::light());
+  const auto cost = payments::scrypt_cost::light();
+  const auto file = payments::store_key(place->folder, key, *secret, cost);
   if (!file) return fail(ec::bad_config, file.error().message);
   log::info("node", "{} has a new key: {}, address {}", node, file->string(),
             to_text(key.address()));
   return key;
 }
 
+result<void> check_money(const payments_config& p, const std::string& node) {
+  const auto place = look_for_key(p, node);
+  if (!place) return fail(place.error());
+  if (place->passphrase) {
+    const auto secret = take_passphrase(p);
+    if (!secret) return fail(secret.error());
+    if (place->file) {
+      const auto key = payments::load_key(place->file->path, *secret);
+      if (!key) return fail(ec::bad_config, key.error().message);
+    }
+  } else if (auto ok = check_writable(p.passphrase_file.parent_path()); !ok) {
+    return ok;
+  }
+  if (!place->file) {
+    if (auto ok = check_writable(place->folder); !ok) return ok;
+  }
+  const fs::path folder = p.data / node;
+  if (auto ok = check_writable(folder); !ok) return ok;
+  std::error_code bad;
+  const fs::path ledger = folder / "ledger.sqlite";
+  if (!fs::exists(ledger, bad) || fs::file_size(ledger, bad) == 0) return {};
+  const auto known = payments::ledger::recognise(ledger);
+  if (!known) return fail(ec::bad_config, known.error().message);
+  return {};
+}
+
 result<std::unique_ptr<payments::ledger>> open_ledger(const payments_config& p,
                                                       const std::string& node) {
   const fs::path folder = p.data / node;
-  if (auto ok = make_folder(folder); !ok) return fail(ok.error());
+  if (auto ok = make_private_folder(folder); !ok) return fail(ec::bad_config, ok.error().message);
   payments::ledger_options options;
   options.file = folder / "ledger.sqlite";
   auto opened = payments::ledger::open(std::move(options));
   if (!opened) return fail(ec::bad_config, opened.error().message);
+  audit_at_start(**opened, folder / "ledger.sqlite");
   return opened;
 }
 

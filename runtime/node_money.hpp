@@ -15,11 +15,18 @@
 namespace lp::runtime {
 
 /// The key of `node`: the one key file in [payments] keystore / NODE. A node without one gets a new
-/// key; the passphrase file, if that is missing too, a random passphrase. ec::bad_config, naming
-/// the file.
+/// key and, if the passphrase file is missing too and lies below [payments] data, a random
+/// passphrase. ec::bad_config, naming the file: a passphrase file that is missing elsewhere, or
+/// while there are keys, is a mistake, and nothing is made.
 result<payments::private_key> open_key(const payments_config& p, const std::string& node);
 
-/// The ledger in [payments] data / NODE; the folder is made if need be.
+/// What open_key() and open_ledger() would complain of; makes nothing, and a running node does not
+/// mind. A second at most, for the passphrase.
+result<void> check_money(const payments_config& p, const std::string& node);
+
+/// The ledger in [payments] data / NODE; the folder is made if need be. Says in the log what an
+/// audit of some seconds at most finds. Before open_key(): of two processes that start one node,
+/// the second ends here and makes no key.
 result<std::unique_ptr<payments::ledger>> open_ledger(const payments_config& p,
                                                       const std::string& node);
 

@@ -30,8 +30,8 @@ struct payments_config {
   std::uint64_t confirmations = 1;                   ///< blocks until a redemption counts
 
   std::filesystem::path data;             ///< a folder a node: its ledger
-  std::filesystem::path keystore;         ///< NODE.json: the node's key; made if it is not there
-  std::filesystem::path passphrase_file;  ///< of all key files; made if it is not there
+  std::filesystem::path keystore;         ///< NODE/: the node's key file; made if it is not there
+  std::filesystem::path passphrase_file;  ///< of all key files; made if missing below `data`
 
   // Of orchestrators, in wei.
   payments::rational ticket_ev{8'000'000'000};  ///< what one ticket is worth
@@ -82,6 +82,11 @@ result<std::vector<payments::price_rule>> read_price_rules(table_reader& owner,
 /// ec::bad_config where a rule's currency has no rate in `p`; `where` begins the message.
 result<void> check_currencies(const std::vector<payments::price_rule>& rules,
                               const payments_config& p, const std::string& where);
+
+/// The same for what is asked for: also where a price is too large or too small to be told a
+/// gateway (payments::to_fraction()).
+result<void> check_prices(const std::vector<payments::price_rule>& rules, const payments_config& p,
+                          const std::string& where);
 
 /// For --check.
 toml::table to_table(const payments_config& p);

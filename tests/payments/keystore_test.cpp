@@ -152,5 +152,41 @@ TEST_F(keystore, a_passphrase_comes_from_a_file_or_the_environment) {
   EXPECT_EQ(read_passphrase({folder / "missing", "", "", false}).error().code, ec::bad_file);
 }
 
+TEST_F(keystore, an_empty_passphrase_is_refused) {
+  for (const char* text : {"", "\n", "\r\nsecond"}) {
+    const auto file = write("empty", text);
+    const auto empty = read_passphrase({file, "", "", false});
+    ASSERT_FALSE(empty);
+    EXPECT_THAT(empty.error().message, HasSubstr(file.string() + ": the first line: expected"));
+    EXPECT_EQ(read_passphrase({file, "", "", false, true}).value().view(), "");
+  }
+  ::setenv("LP_TEST_PASSPHRASE", "", 1);
+  EXPECT_FALSE(read_passphrase({"", "LP_TEST_PASSPHRASE", "", false}));
+  ::unsetenv("LP_TEST_PASSPHRASE");
+}
+
+TEST_F(keystore, a_folder_that_was_there_keeps_its_mode) {
+  ::chmod(folder.c_str(), 0755);
+  ASSERT_TRUE(store_key(folder, private_key::generate(), passphrase("x"), scrypt_cost::light()));
+  ASSERT_TRUE(store_key(folder / "a" / "b", private_key::generate(), passphrase("x"),
+                        scrypt_cost::light()));
+  struct stat s {};
+  ASSERT_EQ(::stat(folder.c_str(), &s), 0);
+  EXPECT_EQ(s.st_mode & 0777U, 0755U);
+  for (const char* made : {"a", "a/b"}) {
+    ASSERT_EQ(::stat((folder / made).c_str(), &s), 0);
+    EXPECT_EQ(s.st_mode & 0777U, 0700U) << made;
+  }
+}
+
+TEST_F(keystore, refuses_a_file_that_names_the_address_of_another_key) {
+  const auto text =
+      changed(scrypt_vector, "{\n  \"crypto\"",
+              "{\"address\": \"f39fd6e51aad88f6f4ce6ab8827279cfffb92266\", \"crypto\"");
+  const auto key = decrypt_key(text, passphrase("testpassword"), "key.json");
+  ASSERT_FALSE(key);
+  EXPECT_THAT(key.error().message, HasSubstr("\"address\""));
+}
+
 }  // namespace
 }  // namespace lp::payments

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <filesystem>
 #include <fstream>
 
 #include <openssl/crypto.h>
@@ -18,7 +19,6 @@ namespace {
 answer store(const options& o, const private_key& key) {
   const auto secret = new_passphrase(o);
   if (!secret) return fail(secret.error());
-  if (secret->view().empty()) return fail(ec::bad_request, "the passphrase is empty");
   const auto cost = o.light ? payments::scrypt_cost::light() : payments::scrypt_cost{};
   const auto file = payments::store_key(o.keystore, key, *secret, cost);
   if (!file) return fail(file.error());
@@ -40,8 +40,8 @@ result<private_key> read_foreign(const std::string& file) {
       return fail(ec::bad_file,
                   fmt::format("{}: expected a key file, or a key as 64 digits", file));
     }
-    const auto secret =
-        payments::read_passphrase({"", "LP_IMPORT_PASSPHRASE", "Passphrase of " + file, false});
+    const auto secret = payments::read_passphrase(
+        {"", "LP_IMPORT_PASSPHRASE", "Passphrase of " + file, false, true});
     if (!secret) return fail(secret.error());
     return payments::decrypt_key(text, *secret, file);
   }();
@@ -62,6 +62,13 @@ answer import_key(const options& o, const std::string& file) {
 }
 
 answer show_addresses(const options& o) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(o.keystore, unknown)) {
+    return fail(ec::not_found,
+                fmt::format("{}: there is no such folder; \"lp-wallet create\" makes one, "
+                            "--keystore or LP_KEYSTORE names another",
+                            o.keystore));
+  }
   const auto keys = payments::list_keys(o.keystore);
   if (!keys) return fail(keys.error());
   json::array out;
