@@ -27,6 +27,13 @@ gas_policy dev_policy() {
 // Where the controller says that the price feed is, and thereby that everything is ready.
 constexpr const char* feed_name = "DevPriceFeed";
 
+constexpr int most_round_tries = 5;
+
+// BondingManager's word.
+bool says_no_round(const error& e) {
+  return e.message.find("round is not initialized") != std::string::npos;
+}
+
 private_key owner_key() {
   const hash32 secret = keccak256("lp-runtime: owner of a development chain's contracts");
   return std::move(*private_key::from_bytes(secret.view()));
@@ -245,6 +252,22 @@ result<void> dev_contracts::give_ether(const address& to, const u256& wei, time_
 result<void> dev_contracts::register_orchestrator(const private_key& key,
                                                   const std::string& service_uri,
                                                   time_point deadline) {
+  const auto registered =
+      bonding_manager(chain_, addresses_.bonding_manager).is_registered(key.address(), deadline);
+  if (!registered) return fail(registered.error());
+  if (!*registered) {
+    if (auto done = bond(key, deadline); !done) return done;
+  }
+  const auto known =
+      service_registry(chain_, addresses_.service_registry).service_uri(key.address(), deadline);
+  if (!known) return fail(known.error());
+  if (*known == service_uri) return {};
+  wallet own(chain_, key, chain_id_, dev_policy());
+  return run(own, addresses_.service_registry, "setServiceURI(string)",
+             {abi::value::of_bytes(service_uri)}, deadline);
+}
+
+result<void> dev_contracts::bond(const private_key& key, time_point deadline) {
   if (auto done = run(owner_, token_, "mint(address,uint256)", {key.address(), stake}, deadline);
       !done) {
     return done;
@@ -261,10 +284,15 @@ result<void> dev_contracts::register_orchestrator(const private_key& key,
       {a.bonding_manager, "bond(uint256,address)", {stake, key.address()}},
       // 5 % of rewards kept, 50 % of fees shared with delegators.
       {a.bonding_manager, "transcoder(uint256,uint256)", {u256(50'000), u256(500'000)}},
-      {a.service_registry, "setServiceURI(string)", {abi::value::of_bytes(service_uri)}},
   };
   for (const step& s : steps) {
-    if (auto done = run(own, s.to, s.function, s.arguments, deadline); !done) return done;
+    auto done = run(own, s.to, s.function, s.arguments, deadline);
+    // A round has just begun: bonding waits for somebody to initialise it.
+    for (int i = 0; !done && i < most_round_tries && says_no_round(done.error()); ++i) {
+      if (auto begun = initialize_round(deadline); !begun) return fail(begun.error());
+      done = run(own, s.to, s.function, s.arguments, deadline);
+    }
+    if (!done) return done;
   }
   return {};
 }
@@ -273,15 +301,16 @@ result<void> dev_contracts::mine(std::uint64_t blocks, time_point deadline) {
   return anvil("anvil_mine", {to_quantity(u256(blocks))}, deadline);
 }
 
+// Others initialise rounds too, and one may end meanwhile: what counts is how it stands.
 result<bool> dev_contracts::initialize_round(time_point deadline) {
-  const auto state = rounds_manager(chain_, addresses_.rounds_manager).state(deadline);
-  if (!state) return fail(state.error());
-  if (state->initialized) return false;
-  auto done = run(owner_, addresses_.rounds_manager, "initializeRound()", {}, deadline);
-  if (done) return true;
-  // Another process may have been quicker.
-  const auto now = rounds_manager(chain_, addresses_.rounds_manager).state(deadline);
-  if (now && now->initialized) return false;
+  result<void> done;
+  for (int i = 0; i < most_round_tries; ++i) {
+    const auto state = rounds_manager(chain_, addresses_.rounds_manager).state(deadline);
+    if (!state) return fail(state.error());
+    if (state->initialized) return false;
+    done = run(owner_, addresses_.rounds_manager, "initializeRound()", {}, deadline);
+    if (done) return true;
+  }
   return fail(done.error());
 }
 

@@ -41,7 +41,7 @@ class dev_contracts {
   /// Sets an account's ether.
   result<void> give_ether(const address& to, const u256& wei, time_point deadline);
   /// Bonds stake of a new token and registers the address; active from the next round on. The
-  /// account needs ether for gas.
+  /// account needs ether for gas. What of it was done before is not done again.
   result<void> register_orchestrator(const private_key& key, const std::string& service_uri,
                                      time_point deadline);
   result<void> mine(std::uint64_t blocks, time_point deadline);
@@ -61,6 +61,7 @@ class dev_contracts {
                          time_point deadline);
   result<address> proxied(const std::string& name, const std::string& code, time_point deadline);
   result<void> announce(const std::string& name, const address& where, time_point deadline);
+  result<void> bond(const private_key& key, time_point deadline);
   result<void> run(wallet& by, const address& to, std::string_view function,
                    const std::vector<abi::value>& arguments, time_point deadline);
   result<void> anvil(std::string_view method, boost::json::array params, time_point deadline);

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <future>
+#include <optional>
 
 #include <fmt/core.h>
 
 #include "payments/chain/ticket_broker.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/chain/http_transport.hpp"
+#include "runtime/chain/turn.hpp"
 
 namespace lp::runtime {
 
@@ -20,6 +22,8 @@ namespace {
 
 const u256 purse = static_cast<u256>(payments::integer("1000000000000000000000"));
 constexpr seconds round_check{1};
+// For a chain that ends to leave its port, with its state written.
+constexpr seconds port_time{10};
 
 bool holds_tools(const fs::path& folder) {
   std::error_code error;
@@ -70,7 +74,16 @@ result<std::unique_ptr<dev_chain>> dev_chain::start(const dev_chain_options& opt
   return out;
 }
 
+// In turn: of several processes that start at once one launches the chain, the others find it
+// complete. Should the first die on the way, the next one launches it.
 result<void> dev_chain::open(time_point deadline) {
+  std::optional<turn> mine;
+  if (options_.shared) {
+    auto taken = turn::take(options_.port, deadline);
+    if (!taken) return fail(taken.error());
+    mine.emplace(std::move(*taken));
+  }
+  const time_point port_free_by = std::min(deadline, clock::now() + port_time);
   for (;;) {
     if (options_.shared) {
       const auto joined = join(deadline);
@@ -79,10 +92,10 @@ result<void> dev_chain::open(time_point deadline) {
     }
     const auto launched = launch(deadline);
     if (launched) break;
-    // Of two that start at once, one finds the port taken.
     node_.reset();
-    const bool again = options_.shared && clock::now() < deadline;
+    const bool again = options_.shared && clock::now() < port_free_by;
     if (!again || launched.error().code != ec::unavailable) return launched;
+    std::this_thread::sleep_for(milliseconds(100));
   }
   if (auto kept = payments::dev_contracts::find(client_, deadline)) {
     protocol_ = std::move(*kept);
@@ -98,7 +111,7 @@ result<void> dev_chain::open(time_point deadline) {
   return {};
 }
 
-// False if nobody listens there.
+// False if nobody listens there, or not any more.
 result<bool> dev_chain::join(time_point deadline) {
   use(options_.port);
   const auto id = client_->chain_id(std::min(deadline, clock::now() + seconds(2)));
@@ -114,6 +127,7 @@ result<bool> dev_chain::join(time_point deadline) {
       return fail(ec::unavailable,
                   fmt::format("{}: {}", url_, static_cast<const error&>(found.error()).message));
     }
+    if (!client_->chain_id(std::min(deadline, clock::now() + seconds(2)))) return false;
     std::this_thread::sleep_for(milliseconds(100));
   }
 }
@@ -167,21 +181,22 @@ result<void> dev_chain::launch(time_point deadline) {
 
 result<void> dev_chain::add_orchestrator(const payments::private_key& key,
                                          const std::string& service_uri, time_point deadline) {
+  const auto mine = turn::take(options_.port, deadline);
+  if (!mine) return fail(mine.error());
   const payments::bonding_manager bonds(client_, contracts().bonding_manager);
-  const auto registered = bonds.is_registered(key.address(), deadline);
-  if (!registered) return fail(registered.error());
-  const auto active = bonds.is_active(key.address(), deadline);
-  if (!active) return fail(active.error());
-  if (*active) return {};
-  if (*registered) return protocol_->next_round(deadline);
   if (auto done = protocol_->give_ether(key.address(), purse, deadline); !done) return done;
   auto done = protocol_->register_orchestrator(key, service_uri, deadline);
   if (!done) return done;
+  const auto active = bonds.is_active(key.address(), deadline);
+  if (!active) return fail(active.error());
+  if (*active) return {};
   return protocol_->next_round(deadline);
 }
 
 result<void> dev_chain::add_sender(const payments::private_key& key, const u256& deposit,
                                    const u256& reserve, time_point deadline) {
+  const auto mine = turn::take(options_.port, deadline);
+  if (!mine) return fail(mine.error());
   if (auto done = protocol_->give_ether(key.address(), purse, deadline); !done) return done;
   payments::wallet own(client_, key, chain_id_, {});
   const payments::ticket_broker broker(client_, contracts().ticket_broker);
@@ -191,6 +206,8 @@ result<void> dev_chain::add_sender(const payments::private_key& key, const u256&
 }
 
 result<void> dev_chain::mine_every(std::chrono::seconds interval, time_point deadline) {
+  const auto mine = turn::take(options_.port, deadline);
+  if (!mine) return fail(mine.error());
   const auto set =
       client_->rpc().call("evm_setIntervalMining", {std::int64_t{interval.count()}}, deadline);
   if (set) return {};

@@ -63,8 +63,10 @@ class dev_chain {
   /// Whether this object started the chain.
   bool owner() const { return node_ != nullptr; }
 
+  // Several processes may do these at once with one chain: they take turns.
+
   /// Gives the account 1000 ether and makes it an orchestrator that can be paid at once: a new
-  /// round is begun for it. Nothing happens to one that is.
+  /// round is begun for it. One that is gets ether and, if it moved, its address changed.
   result<void> add_orchestrator(const payments::private_key& key, const std::string& service_uri,
                                 time_point deadline);
   /// Gives the account 1000 ether and funds a sender's deposit and reserve from it.
