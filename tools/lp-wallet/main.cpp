@@ -108,7 +108,8 @@ void add_keys_and_funds(CLI::App& app, commands& c, options& o, arguments& a) {
   c.add(app, "balance", "Ether, deposit and reserve.", [&] { return balance(o); });
   CLI::App* pay = c.add(app, "fund", "Adds to a sender's deposit and reserve.",
                         [&] { return fund(o, a.deposit, a.reserve); });
-  pay->add_option("--deposit", a.deposit, "For example 0.1eth.")->capture_default_str();
+  pay->add_option("--deposit", a.deposit, "For example 0.1eth, \"20 gwei\" or 5000 (wei).")
+      ->capture_default_str();
   pay->add_option("--reserve", a.reserve, "For example 0.1eth.")->capture_default_str();
   CLI::App* open = c.add(app, "unlock", "Begins the wait before deposit and reserve come back.",
                          [&] { return unlock(o, a.cancel); });
@@ -117,13 +118,17 @@ void add_keys_and_funds(CLI::App& app, commands& c, options& o, arguments& a) {
 }
 
 void add_ledger(CLI::App& app, commands& c, options& o, arguments& a) {
-  CLI::App* tickets = app.add_subcommand("tickets", "Winning tickets of a node's ledger.");
+  CLI::App* tickets = app.add_subcommand("tickets", "The winning tickets of a node's ledger.");
   tickets->require_subcommand(1);
-  CLI::App* list = c.add(*tickets, "list", "Lists them, oldest first.",
-                         [&] { return list_tickets(o, a.state, a.limit); });
+  CLI::App* list =
+      c.add(*tickets, "list",
+            "Lists the winners, oldest first. Tickets that won nothing are counted by audit.",
+            [&] { return list_tickets(o, a.state, a.limit); });
   list->add_option("--state", a.state, "all, queued, submitted, mined or failed.")
       ->capture_default_str();
-  list->add_option("--limit", a.limit, "How many at most.")->capture_default_str();
+  list->add_option("--limit", a.limit, "How many at most.")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->capture_default_str();
   CLI::App* show =
       c.add(*tickets, "show", "All about one.", [&] { return show_ticket(o, a.ticket); });
   show->add_option("TICKET", a.ticket, "Its hash.")->required();

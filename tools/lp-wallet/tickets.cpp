@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include <fmt/core.h>
@@ -21,7 +22,28 @@ namespace {
 constexpr redemption_state states[] = {redemption_state::queued, redemption_state::submitted,
                                        redemption_state::mined, redemption_state::failed};
 
+// A node makes its ledger, this program never does: a mistyped name would be an empty ledger in
+// which everything is well.
+result<void> check_ledger(const options& o) {
+  namespace fs = std::filesystem;
+  std::error_code bad;
+  const fs::file_status s = fs::status(o.ledger, bad);
+  const char* const hint =
+      "name a node's ledger with --ledger or LP_LEDGER: DATA/NODE/"
+      "ledger.sqlite, where DATA is [payments] data of its configuration";
+  if (fs::is_regular_file(s)) return {};
+  if (fs::is_directory(s)) {
+    return fail(ec::bad_request, fmt::format("{}: is a folder; {}", o.ledger, hint));
+  }
+  if (s.type() == fs::file_type::not_found) {
+    return fail(ec::not_found, fmt::format("{}: there is no ledger; {}", o.ledger, hint));
+  }
+  return fail(ec::bad_file,
+              fmt::format("{}: {}", o.ledger, bad ? bad.message() : "expected a ledger's file"));
+}
+
 result<std::unique_ptr<payments::ledger>> open_ledger(const options& o, bool read_only) {
+  if (auto ok = check_ledger(o); !ok) return fail(ok.error());
   payments::ledger_options l;
   l.file = o.ledger;
   l.read_only = read_only;
@@ -77,11 +99,16 @@ answer list_tickets(const options& o, const std::string& state, std::size_t limi
   }
   const auto book = open_ledger(o, true);
   if (!book) return fail(book.error());
-  const auto found = (*book)->winners(wanted, limit);
+  const auto found = (*book)->winners(wanted, limit + 1);
   if (!found) return fail(found.error());
+  const bool more = found->size() > limit;
   json::array out;
-  for (const winning_ticket& t : *found) out.push_back(brief(t));
-  return json::object{{"tickets", std::move(out)}};
+  for (const winning_ticket& t : *found) {
+    if (out.size() < limit) out.push_back(brief(t));
+  }
+  return json::object{{"lists", more ? "winning tickets, oldest first; there are more: see --limit"
+                                     : "winning tickets; \"audit\" counts all that came in"},
+                      {"tickets", std::move(out)}};
 }
 
 answer show_ticket(const options& o, const std::string& hash) {
@@ -109,6 +136,7 @@ answer audit(const options& o, bool signatures) {
 
 // Steps until nothing is under way and nothing new can be begun.
 answer redeem(const options& o) {
+  if (auto ok = check_ledger(o); !ok) return fail(ok.error());
   const auto key = open_key(o);
   if (!key) return fail(key.error());
   const auto c = connect(o);
