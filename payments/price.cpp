@@ -2,11 +2,12 @@
 #include "payments/price.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <optional>
 
 #include <fmt/core.h>
+
+#include "runtime/base/bytes.hpp"
 
 namespace lp::payments {
 
@@ -59,6 +60,57 @@ std::optional<rational> fraction(std::string_view text) {
   return rational(*above, *below);
 }
 
+constexpr std::size_t shortest_currency = 2;
+constexpr std::size_t longest_currency = 8;
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// How much of "0.5eth" is its number. An "e" belongs to it where an exponent follows: "1e3eth".
+std::size_t number_length(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && (is_digit(text[at]) || text[at] == '.' || text[at] == '/')) ++at;
+  if (at == text.size() || (text[at] != 'e' && text[at] != 'E')) return at;
+  std::size_t end = at + 1;
+  if (end < text.size() && (text[end] == '+' || text[end] == '-')) ++end;
+  if (end == text.size() || !is_digit(text[end])) return at;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  return end;
+}
+
+// What strangers wrote, fit to be repeated in a message.
+std::string shown(std::string_view text) {
+  constexpr std::size_t most = 60;
+  std::size_t size = std::min(text.size(), most);
+  // Not in the middle of a character.
+  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xc0U) == 0x80)
+    --size;
+  std::string out(text.substr(0, size));
+  const bool readable = is_utf8(out);
+  for (char& c : out) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !readable)) c = '?';
+  }
+  return out + (text.size() > out.size() ? "..." : "");
+}
+
+// The commonest mistakes.
+std::string_view hint(std::string_view text) {
+  if (text.starts_with('-')) return ", not negative";
+  if (text.find_first_of(",_") != std::string_view::npos) {
+    return ", with a decimal point and digits alone";
+  }
+  if (text.size() > most_digits) return ", of at most 80 digits";
+  return "";
+}
+
 cpp_int round_up(const rational& r) {
   const cpp_int above = numerator(r);
   const cpp_int below = denominator(r);
@@ -71,7 +123,7 @@ result<rational> parse_amount(std::string_view text) {
   if (auto value = fraction(text)) return *value;
   return fail(ec::bad_config, fmt::format("expected an amount such as \"4768371\", \"0.5\", "
                                           "\"1e-3\" or \"3/2\", not \"{}\"",
-                                          text.substr(0, 100)));
+                                          shown(text)));
 }
 
 result<price> parse_price(std::string_view text) {
@@ -79,28 +131,32 @@ result<price> parse_price(std::string_view text) {
   return fail(ec::bad_config,
               fmt::format("expected a price in wei such as \"4768371\", \"0.5\", \"1e-3\" or "
                           "\"3/2\", not \"{}\"",
-                          text.substr(0, 100)));
+                          shown(text)));
 }
 
 result<money> parse_money(std::string_view text) {
+  std::string_view rest = trimmed(text);
+  const std::size_t length = number_length(rest);
+  const auto amount = fraction(rest.substr(0, length));
+  rest = trimmed(rest.substr(length));
   money out;
-  if (const auto space = text.find(' '); space != std::string_view::npos) {
-    out.currency.assign(text.substr(space + 1));
-    text = text.substr(0, space);
+  if (!rest.empty()) out.currency.assign(rest);
+  for (char& c : out.currency) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  for (char& c : out.currency) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  const bool plain = std::all_of(out.currency.begin(), out.currency.end(),
+  if (out.currency == "ether") out.currency = "eth";
+  const bool named = out.currency.size() >= shortest_currency &&
+                     out.currency.size() <= longest_currency &&
+                     std::all_of(out.currency.begin(), out.currency.end(),
                                  [](char c) { return c >= 'a' && c <= 'z'; });
-  const auto amount = fraction(text);
-  if (amount && plain && !out.currency.empty() && out.currency.size() <= 8) {
+  if (amount && named) {
     out.amount = *amount;
     return out;
   }
-  return fail(
-      ec::bad_config,
-      fmt::format("expected an amount such as \"5000\" (wei), \"1e-6 eth\" or \"0.02 usd\", "
-                  "not \"{}\"",
-                  text.substr(0, 100)));
+  return fail(ec::bad_config,
+              fmt::format("expected an amount such as \"5000\" (wei), \"20 gwei\", \"0.5 eth\" or "
+                          "\"0.02 usd\"{}, not \"{}\"",
+                          hint(trimmed(text)), shown(text)));
 }
 
 std::string to_text(const price& p) {

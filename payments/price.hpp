@@ -39,7 +39,10 @@ result<rational> parse_amount(std::string_view text);
 /// parse_amount() as wei for one unit.
 result<price> parse_price(std::string_view text);
 
-/// "0.02 usd", "1e-6 eth" or, as wei, "5000".
+/// The one grammar of amounts: parse_amount(), then a currency of 2 to 8 letters in either case,
+/// with or without spaces around: "0.02 usd", "0.5eth", "1e-6 ETH" or, as wei, "5000". "ether" is
+/// "eth". Whether anybody knows the currency is for a price_feed to say. ec::bad_config, with what
+/// was expected and at most 60 bytes of `text`, as UTF-8.
 result<money> parse_money(std::string_view text);
 
 /// The shortest exact form: "4768371" or "3/2". parse_price() takes it back.

@@ -162,12 +162,14 @@ json::object media_parameter() {
 }
 
 json::object max_price_parameter() {
-  return {{"name", "max_price"},
-          {"in", "query"},
-          {"required", false},
-          {"description",
-           "The most that the job may cost, in wei or as \"0.02 usd\"; also a member of the body."},
-          {"schema", json::object{{"type", "string"}}}};
+  return {
+      {"name", "max_price"},
+      {"in", "query"},
+      {"required", false},
+      {"description",
+       "The most that the job may cost: a number of wei, \"20 gwei\", \"0.5 eth\" or, where the "
+       "gateway knows its rate, \"0.02 usd\"; also a member of the body."},
+      {"schema", json::object{{"type", "string"}}}};
 }
 
 // What each kind of body looks like; of files also which types are taken.

@@ -10,6 +10,7 @@
 
 #include "net/hub_client.hpp"
 #include "runtime/config_reader.hpp"
+#include "runtime/unpriced.hpp"
 
 namespace lp::runtime {
 
@@ -264,7 +265,7 @@ result<void> check_references(const reading& r) {
     if (auto ok = check_currencies(g.max_prices, money, g.at.of("max_price")); !ok) return ok;
   }
   for (const orchestrator_config& o : r.out.orchestrators) {
-    if (auto ok = check_currencies(o.prices, money, price_place(o)); !ok) return ok;
+    if (auto ok = check_prices(o.prices, money, price_place(o)); !ok) return ok;
   }
   for (const worker_config& w : r.out.workers) {
     if (auto ok = check(w.at.of("orchestrator"), w.orchestrator); !ok) return ok;
@@ -275,6 +276,10 @@ result<void> check_references(const reading& r) {
 // Prices without money: somebody expects to be paid.
 void warn_of_prices(config& c) {
   c.warnings = c.payments.warnings;
+  for (const orchestrator_config& o : c.orchestrators) {
+    const std::string gift = unpriced(c, o);
+    if (!gift.empty()) c.warnings.push_back(fmt::format("{}: {}", price_place(o), gift));
+  }
   if (c.payments.enabled) return;
   const char* const why = "without a table [payments] no job is paid for and no price is heeded";
   for (const gateway_config& g : c.gateways) {

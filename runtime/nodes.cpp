@@ -22,6 +22,7 @@
 #include "runtime/http_front.hpp"
 #include "runtime/node_money.hpp"
 #include "runtime/preflight.hpp"
+#include "runtime/unpriced.hpp"
 
 namespace lp::runtime {
 
@@ -128,11 +129,11 @@ class gateway_node : public node {
 
   result<actors::payer_actor> start_payer(const config& c,
                                           const std::shared_ptr<chain_link>& chain) {
-    auto key = open_key(c.payments, name_);
-    if (!key) return fail(key.error());
     auto opened = open_ledger(c.payments, name_);
     if (!opened) return fail(opened.error());
     ledger_ = std::move(*opened);
+    auto key = open_key(c.payments, name_);
+    if (!key) return fail(key.error());
     log::info("node", "gateway {} pays as {}", name_, to_text(key->address()));
     if (chain) {
       if (auto ok = chain->introduce_gateway(*key); !ok) return fail(ok.error());
@@ -192,6 +193,7 @@ class orchestrator_node : public node {
     for (const orchestrator_config& o : fresh.orchestrators) {
       if (o.name != name_) continue;
       prices_->replace({o.prices, fresh.payments.feed(rates_)});
+      if (const std::string gift = unpriced(fresh, o); !gift.empty()) log::warn("node", "{}", gift);
       actors::post(orchestrator_, actors::announce_atom_v);
       log::info("node", "orchestrator {}: {} price rules are in effect", name_, o.prices.size());
     }
@@ -212,11 +214,11 @@ class orchestrator_node : public node {
   // Two: while one checks signatures, the other takes the next job.
   result<std::vector<actors::ticket_validator_actor>> start_validators(
       const config& c, const std::shared_ptr<chain_link>& chain) {
-    auto key = open_key(c.payments, name_);
-    if (!key) return fail(key.error());
     auto opened = open_ledger(c.payments, name_);
     if (!opened) return fail(opened.error());
     ledger_ = std::move(*opened);
+    auto key = open_key(c.payments, name_);
+    if (!key) return fail(key.error());
     log::info("node", "orchestrator {} is paid as {}", name_, to_text(key->address()));
     if (chain) {
       const auto ok = chain->introduce_orchestrator(*key, "https://" + where_.text());

@@ -33,7 +33,14 @@ void read_wei(table_reader& t, const std::string& key, const payments_config& p,
   }
   const auto wei = payments::price_list({}, p.feed()).in_wei(*money);
   if (!wei) return t.mistake(key, wei.error().message);
-  out = payments::rational(payments::floor(*wei));
+  const payments::integer whole = payments::floor(*wei);
+  if (whole == 0 && *wei > 0) {
+    return t.mistake(key, fmt::format("expected at least one wei, or 0; {} is less", text));
+  }
+  if (const auto fits = payments::to_u256(whole, "it"); !fits) {
+    return t.mistake(key, fmt::format("expected an amount below 2^256 wei, not {}", text));
+  }
+  out = payments::rational(whole);
 }
 
 result<void> read_rates(const toml::table* table, const std::string& file, payments_config& out) {
@@ -56,8 +63,8 @@ result<void> read_rates(const toml::table* table, const std::string& file, payme
     if (text == "dev" && out.chain != chain_kind::dev) {
       t.mistake(currency, "only a chain of its own, chain = \"dev\", has an aggregator \"dev\"");
     }
-    if (!payments::parse_money("1 " + currency) || lower(currency) != currency ||
-        payments::fixed_feed({}).wei_per(currency)) {
+    const auto named = payments::parse_money("1 " + currency);
+    if (!named || named->currency != currency || payments::fixed_feed({}).wei_per(currency)) {
       t.mistake(currency, "expected a currency's name in lower case, such as usd");
     }
     if (on_chain) {
@@ -215,9 +222,24 @@ result<void> check_currencies(const std::vector<payments::price_rule>& rules,
   const payments::price_list list({}, p.feed());
   for (const payments::price_rule& r : rules) {
     if (p.aggregators.count(r.amount.currency) > 0) continue;
-    if (const auto wei = list.in_wei(r.amount); !wei) {
+    const auto wei = list.in_wei(r.amount);
+    if (!wei) {
       return fail(ec::bad_config,
                   fmt::format("{}: {}: give it in [payments.rates]", where, wei.error().message));
+    }
+  }
+  return {};
+}
+
+result<void> check_prices(const std::vector<payments::price_rule>& rules, const payments_config& p,
+                          const std::string& where) {
+  if (auto ok = check_currencies(rules, p, where); !ok) return ok;
+  const payments::price_list list({}, p.feed());
+  for (const payments::price_rule& r : rules) {
+    const auto wei = list.in_wei(r.amount);
+    if (!wei) continue;  // the chain's rate, later
+    if (const auto stated = payments::to_fraction({*wei / r.units}); !stated) {
+      return fail(ec::bad_config, fmt::format("{}: {}", where, stated.error().message));
     }
   }
   return {};

@@ -97,7 +97,7 @@ class examination {
   }
 
   void look_at_money(const std::string& name) {
-    (void)name;  // EDGE
+    if (c_.payments.enabled) take(c_.payments.at.line, check_money(c_.payments, name));
   }
 
   // Binds any port of the host, and below 1024 the one that is meant, which few users may. That

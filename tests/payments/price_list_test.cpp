@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "payments/price_list.hpp"
+#include "payments/amount.hpp"
+#include "runtime/base/bytes.hpp"
 
 #include <thread>
 
@@ -73,9 +75,81 @@ TEST(money, is_read_with_its_currency) {
   EXPECT_EQ(parse_money("12")->currency, "wei");
   EXPECT_EQ(parse_money("0.02 USD")->currency, "usd");
   EXPECT_EQ(parse_money("0.02 USD")->amount, rational(1, 50));
-  for (const char* text :
-       {"", "usd", "1 ", "1 us d", "1  usd", "-1 eth", "1 u$d", "1 verylongname"}) {
+  for (const char* text : {"",
+                           " ",
+                           "usd",
+                           "1 us d",
+                           "-1 eth",
+                           "1 u$d",
+                           "1 verylongname",
+                           "1e",
+                           "1 e",
+                           "1,5 eth",
+                           "1_000",
+                           "0x10",
+                           "1/0 eth",
+                           "1 eth 2",
+                           "nan",
+                           "inf",
+                           "1. eth",
+                           "1e99 wei",
+                           "1e5.5",
+                           "\n1",
+                           "1\n",
+                           "1 \xc3\xa9th",
+                           "--1",
+                           "+1",
+                           "1/2e3",
+                           "eth 1",
+                           "$1"}) {
     EXPECT_FALSE(parse_money(text)) << text;
+  }
+}
+
+TEST(money, has_one_grammar_with_and_without_spaces) {
+  const rational half(1, 2);
+  for (const char* text : {"0.5eth", "0.5 eth", ".5ETH", "  0.5  Eth ", "0.5ether", "1/2 eth",
+                           "5e-1eth", "5E-1 ether", "0.5\teth"}) {
+    const auto m = parse_money(text);
+    ASSERT_TRUE(m) << text;
+    EXPECT_EQ(m->amount, half) << text;
+    EXPECT_EQ(m->currency, "eth") << text;
+  }
+  EXPECT_EQ(parse_money("1e3eth")->amount, rational(1000));
+  EXPECT_EQ(parse_money("1e3")->currency, "wei");
+  EXPECT_EQ(parse_money("1eur")->currency, "eur");
+  EXPECT_EQ(parse_money("0")->amount, rational(0));
+  EXPECT_EQ(parse_money("20gwei")->currency, "gwei");
+}
+
+TEST(money, a_refusal_shows_what_was_given_as_text) {
+  EXPECT_EQ(parse_money("1,5 eth").error().message,
+            "expected an amount such as \"5000\" (wei), \"20 gwei\", \"0.5 eth\" or \"0.02 usd\", "
+            "with a decimal point and digits alone, not \"1,5 eth\"");
+  const std::string euro = "\xe2\x82\xac";
+  EXPECT_TRUE(parse_money("5" + euro).error().message.ends_with("not \"5" + euro + "\""));
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += euro;
+  const std::string said = parse_money(many).error().message;
+  EXPECT_TRUE(is_utf8(said));
+  EXPECT_LT(said.size(), 250U);
+  EXPECT_TRUE(parse_money("\xff\xfe\n").error().message.ends_with("not \"???\""));
+}
+
+TEST(wei, is_whole_and_fits_256_bits) {
+  EXPECT_EQ(parse_wei("1.5eth", "x").value(), static_cast<u256>(integer("1500000000000000000")));
+  EXPECT_EQ(parse_wei("20 gwei", "x").value(), 20'000'000'000U);
+  EXPECT_EQ(parse_wei("12345", "x").value(), 12345U);
+  EXPECT_EQ(parse_wei("0.5 gwei", "x").value(), 500'000'000U);
+  const std::pair<const char*, const char*> wrong[] = {
+      {"1.5wei", "--deposit: expected an amount of whole wei, not of 3/2 wei"},
+      {"1 usd", "--deposit: expected an amount in wei, gwei or eth, not in \"usd\""},
+      {"1e60 eth", "--deposit: expected a whole number from 0 to 2^256 - 1"}};
+  for (const auto& [text, says] : wrong) {
+    const auto w = parse_wei(text, "--deposit");
+    ASSERT_FALSE(w) << text;
+    EXPECT_EQ(w.error().code, ec::bad_request);
+    EXPECT_EQ(w.error().message, says);
   }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <csignal>
 
+#include "payments/amount.hpp"
 #include "runtime/chain/dev_chain.hpp"
-#include "tools/lp-wallet/amount.hpp"
 #include "tools/lp-wallet/commands.hpp"
 
 namespace lp::wallet_tool {
@@ -13,9 +13,9 @@ using runtime::dev_chain;
 namespace {
 
 result<void> populate(dev_chain& chain, options o, const dev_chain_request& r) {
-  const auto deposit = parse_amount(r.deposit, "--deposit");
+  const auto deposit = payments::parse_wei(r.deposit, "--deposit");
   if (!deposit) return fail(deposit.error());
-  const auto reserve = parse_amount(r.reserve, "--reserve");
+  const auto reserve = payments::parse_wei(r.reserve, "--reserve");
   if (!reserve) return fail(reserve.error());
   for (const std::string& given : r.orchestrators) {
     const auto equals = given.find('=');

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "payments/amount.hpp"
 #include "payments/chain/ticket_broker.hpp"
 #include "tools/lp-wallet/amount.hpp"
 #include "tools/lp-wallet/commands.hpp"
@@ -70,9 +71,9 @@ answer balance(const options& o) {
 }
 
 answer fund(const options& o, const std::string& deposit, const std::string& reserve) {
-  const auto d = parse_amount(deposit, "--deposit");
+  const auto d = payments::parse_wei(deposit, "--deposit");
   if (!d) return fail(d.error());
-  const auto r = parse_amount(reserve, "--reserve");
+  const auto r = payments::parse_wei(reserve, "--reserve");
   if (!r) return fail(r.error());
   if (*d == 0 && *r == 0) {
     return fail(ec::bad_request, "nothing to fund: give --deposit, --reserve or both");

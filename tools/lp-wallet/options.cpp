@@ -5,8 +5,8 @@
 
 #include <fmt/core.h>
 
+#include "payments/amount.hpp"
 #include "runtime/chain/http_transport.hpp"
-#include "tools/lp-wallet/amount.hpp"
 
 namespace lp::wallet_tool {
 
@@ -17,7 +17,9 @@ result<key_file> chosen_key(const options& o) {
   if (!keys) return fail(keys.error());
   if (keys->empty()) {
     return fail(ec::not_found,
-                fmt::format("{}: holds no key; \"lp-wallet create\" makes one", o.keystore));
+                fmt::format("{}: holds no key; \"lp-wallet create\" makes one, --keystore or "
+                            "LP_KEYSTORE names another folder",
+                            o.keystore));
   }
   if (o.address.empty()) {
     if (keys->size() == 1) return keys->front();
@@ -67,7 +69,7 @@ result<connection> connect(const options& o) {
   const auto controller = payments::parse_address(o.controller, "--controller");
   if (!controller) return fail(controller.error());
   connection out;
-  const auto cap = parse_amount(o.max_gas_price, "--max-gas-price");
+  const auto cap = payments::parse_wei(o.max_gas_price, "--max-gas-price");
   if (!cap) return fail(cap.error());
   out.policy.max_fee = *cap;
   out.policy.confirmations = o.confirmations;
