@@ -19,6 +19,7 @@
 #include "pipelines/model_index.hpp"
 #include "pipelines/weights/tensor_names.hpp"
 #include "runtime/base/bytes.hpp"
+#include "runtime/base/files.hpp"
 
 namespace lp::actors {
 
@@ -84,11 +85,7 @@ result<void> write_manifest(const fs::path& folder, const net::hub_name& name,
                               {"revision", name.revision},
                               {"commit", listing.commit},
                               {"files", std::move(list)}};
-  std::ofstream out(folder / manifest_name, std::ios::binary | std::ios::trunc);
-  out << json::serialize(manifest) << '\n';
-  out.flush();
-  if (!out) return fail(ec::bad_file, fmt::format("{}: cannot be written", folder.string()));
-  return {};
+  return write_file(folder / manifest_name, json::serialize(manifest) + "\n");
 }
 
 result<std::vector<net::hub_file>> read_manifest(const fs::path& folder) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -10,6 +9,7 @@
 
 #include "pipelines/engine/clip_text.hpp"
 #include "pipelines/engine/clip_tokenizer.hpp"
+#include "runtime/base/files.hpp"
 
 namespace lp::engine {
 namespace {
@@ -66,14 +66,6 @@ void join(std::vector<counted_word>& words, const symbol_pair& pair) {
       w.symbols.erase(std::next(w.symbols.begin(), static_cast<std::ptrdiff_t>(i) + 1));
     }
   }
-}
-
-result<void> write_file(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << text;
-  out.close();
-  if (!out) return fail(ec::bad_file, fmt::format("{}: cannot be written", path.string()));
-  return {};
 }
 
 std::string vocabulary_text(const std::vector<symbol_pair>& merges) {
