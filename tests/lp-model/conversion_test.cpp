@@ -21,8 +21,12 @@ class conversion_test : public ::testing::Test {
   conversion_test() {
     fs::create_directories(from_ / "unet");
     fs::create_directories(from_ / "text_encoder");
-    std::ofstream(from_ / "model_index.json") << "{}";
+    std::ofstream(from_ / "model_index.json")
+        << R"({"_class_name": "StableDiffusionPipeline",)"
+           R"( "unet": ["diffusers", "UNet2DConditionModel"],)"
+           R"( "text_encoder": ["transformers", "CLIPTextModel"]})";
     std::ofstream(from_ / "unet/config.json") << "{}";
+    std::ofstream(from_ / "text_encoder/config.json") << "{}";
     std::ofstream(from_ / ".hub.json") << "{}";
   }
   ~conversion_test() override { fs::remove_all(root_); }
@@ -51,9 +55,10 @@ TEST_F(conversion_test, pickled_parts_become_safetensors) {
   test::write_torch_archive(from_ / "text_encoder/pytorch_model.bin", weights(3));
   const auto sums = convert_model(from_, to_, "fp16");
   ASSERT_TRUE(sums) << render(sums.error());
-  EXPECT_THAT(converted(), UnorderedElementsAre("model_index.json", "unet/config.json",
-                                                "unet/diffusion_pytorch_model.safetensors",
-                                                "text_encoder/model.safetensors"));
+  EXPECT_THAT(converted(),
+              UnorderedElementsAre("model_index.json", "unet/config.json",
+                                   "unet/diffusion_pytorch_model.safetensors",
+                                   "text_encoder/config.json", "text_encoder/model.safetensors"));
   const auto unet = pipelines::summarise_folder(to_ / "unet");
   ASSERT_TRUE(unet) << render(unet.error());
   EXPECT_EQ(unet->by_dtype.at("F16"), 10U);
@@ -65,6 +70,20 @@ TEST_F(conversion_test, pickled_parts_become_safetensors) {
   ASSERT_TRUE(again) << render(again.error());
   EXPECT_FALSE(fs::exists(root_ / "again/unet/diffusion_pytorch_model.bin"));
   EXPECT_EQ(pipelines::summarise_folder(root_ / "again/unet")->by_dtype.at("F32"), 10U);
+}
+
+TEST_F(conversion_test, refuses_what_is_broken) {
+  test::write_torch_archive(from_ / "unet/diffusion_pytorch_model.bin", weights(10));
+  const auto lacking = convert_model(from_, to_, "fp16");
+  ASSERT_FALSE(lacking);
+  EXPECT_EQ(lacking.error().code, ec::bad_file);
+  EXPECT_THAT(lacking.error().message, ::testing::HasSubstr("text_encoder: no weights"));
+  EXPECT_FALSE(fs::exists(to_));
+
+  fs::create_directories(root_ / "bare");
+  std::ofstream(root_ / "bare/readme.txt") << "no model";
+  EXPECT_FALSE(convert_model(root_ / "bare", to_, "fp16"));
+  EXPECT_FALSE(fs::exists(to_));
 }
 
 TEST_F(conversion_test, leaves_nothing_behind_when_it_fails) {

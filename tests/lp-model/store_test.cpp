@@ -190,6 +190,32 @@ TEST_F(store, weights_that_lie_twice_are_left_over) {
   EXPECT_EQ(find_leftovers("/no/such/folder", false, {}).error().code, ec::bad_config);
 }
 
+TEST_F(store, shows_broken_models_as_broken) {
+  for (const char* name : {"cut", "empty", "index", "misfit", "whole"}) {
+    fs::copy(shapes, models_ / name, fs::copy_options::recursive);
+  }
+  const fs::path unet = "unet/diffusion_pytorch_model.safetensors";
+  fs::resize_file(models_ / "cut" / unet, 1000);
+  fs::remove(models_ / "empty" / unet);
+  std::ofstream(models_ / "index/model_index.json") << "no JSON";
+  fs::copy_file(models_ / "whole/vae/diffusion_pytorch_model.safetensors",
+                models_ / "misfit" / unet, fs::copy_options::overwrite_existing);
+  const auto listed = list_models(models_);
+  ASSERT_TRUE(listed) << render(listed.error());
+  ASSERT_EQ(listed->size(), 5U);
+  EXPECT_THAT((*listed)[0].broken, HasSubstr(unet.string()));
+  EXPECT_THAT((*listed)[1].broken, HasSubstr("unet: no weights"));
+  EXPECT_THAT((*listed)[2].broken, HasSubstr("model_index.json"));
+  EXPECT_THAT((*listed)[4].broken, IsEmpty());
+  // What only loading tells.
+  const auto report = inspect(models_ / "misfit", true);
+  ASSERT_TRUE(report) << render(report.error());
+  ASSERT_EQ(report->missing.size(), 1U);
+  EXPECT_THAT(report->missing.front(), HasSubstr("the weights do not fit config.json"));
+  EXPECT_THAT(to_text(*report), HasSubstr("broken    "));
+  EXPECT_THAT(inspect(models_ / "whole", true)->missing, IsEmpty());
+}
+
 TEST_F(store, tells_of_a_checker_that_is_not_there) {
   const fs::path model = models_ / "shapes";
   fs::copy(shapes, model, fs::copy_options::recursive);

@@ -4,10 +4,13 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "pipelines/catalogue.hpp"
 #include "pipelines/engine.hpp"
+#include "pipelines/model_index.hpp"
 #include "pipelines/weights/part_weights.hpp"
+#include "tools/lp-model/inspection.hpp"
 
 namespace lp::model_tool {
 
@@ -81,6 +84,17 @@ result<void> unpack(const fs::path& from, const fs::path& to, const std::string&
   return {};
 }
 
+// A copy of what is broken would look like a model.
+result<void> check_whole(const fs::path& from) {
+  std::error_code none;
+  if (!fs::exists(from / pipelines::model_index_name, none)) return {};
+  const auto report = inspect(from, false);
+  if (!report) return fail(report.error());
+  if (report->missing.empty()) return {};
+  return fail(ec::bad_file, fmt::format("{}: cannot be converted, it is broken: {}", from.string(),
+                                        fmt::join(report->missing, "; ")));
+}
+
 }  // namespace
 
 result<conversion> convert_model(const fs::path& from, const fs::path& to,
@@ -91,6 +105,7 @@ result<conversion> convert_model(const fs::path& from, const fs::path& to,
     return fail(ec::bad_file,
                 fmt::format("{}: neither a model's folder nor a checkpoint", from.string()));
   }
+  if (auto ok = check_whole(from); !ok) return fail(ok.error());
   if (fs::exists(to, error)) {
     return fail(ec::bad_config, fmt::format("{}: is there already", to.string()));
   }
@@ -98,6 +113,9 @@ result<conversion> convert_model(const fs::path& from, const fs::path& to,
   if (error) return fail(ec::bad_file, fmt::format("{}: {}", to.string(), error.message()));
   conversion sums;
   auto ok = single ? unpack(from, to, dtype, sums) : copy(from, to, dtype, sums);
+  if (ok && sums.before == 0) {
+    ok = fail(ec::bad_file, fmt::format("{}: holds no weights", from.string()));
+  }
   if (ok) return sums;
   fs::remove_all(to, error);
   return fail(std::move(ok.error()));

@@ -48,7 +48,9 @@ void ask_for_memory(const fs::path& folder, model_report& out) {
   }
   const auto model = (*engine)->load_image_model(folder, {});
   if (!model) {
-    out.why_no_memory = model.error().message;
+    const bool here = model.error().code == ec::out_of_memory;
+    if (here) out.why_no_memory = model.error().message;
+    if (!here) out.missing.push_back(model.error().message);
     return;
   }
   out.notes = (*model)->notes();
@@ -149,7 +151,7 @@ std::string to_text(const model_report& r) {
   for (const std::string& part : r.absent) {
     out += fmt::format("absent    {}: the model runs without it\n", part);
   }
-  for (const std::string& lack : r.missing) out += fmt::format("missing   {}\n", lack);
+  for (const std::string& lack : r.missing) out += fmt::format("broken    {}\n", lack);
   return out;
 }
 

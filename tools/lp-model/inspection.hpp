@@ -28,7 +28,7 @@ struct model_report {
   std::string family;                  ///< its pipeline class
   std::vector<std::string> pipelines;  ///< which of ours run it
   std::vector<part_report> parts;
-  std::vector<std::string> missing;   ///< for a person; empty if it is whole
+  std::vector<std::string> missing;   ///< or damaged, for a person; empty if it is whole
   std::vector<std::string> absent;    ///< parts that are named but need not be there
   std::vector<memory_report> memory;  ///< empty if it cannot be told
   std::string why_no_memory;
@@ -39,7 +39,8 @@ struct model_report {
 };
 
 /// Of a folder or of a checkpoint in one file. Reads headers and settings alone. With `ask_engine`
-/// the model is opened, so that the engine tells what it needs at 512 and 1024 pixels a side.
+/// the model is loaded, so that the engine tells what it needs at 512 and 1024 pixels a side, or
+/// why it cannot be.
 result<model_report> inspect(const std::filesystem::path& model, bool ask_engine);
 
 /// For a terminal, a line a fact.

@@ -2,11 +2,13 @@
 #include "tools/lp-model/store.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "pipelines/catalogue.hpp"
+#include "pipelines/checkpoint_class.hpp"
+#include "pipelines/model_health.hpp"
 #include "pipelines/model_index.hpp"
 
 namespace lp::model_tool {
@@ -52,20 +54,18 @@ result<void> check_folder(const fs::path& models) {
 
 result<std::vector<stored_model>> list_models(const fs::path& models) {
   if (auto ok = check_folder(models); !ok) return fail(ok.error());
-  const auto entries = pipelines::scan_models(models, {});
-  if (!entries) return fail(entries.error());
-  std::map<std::string, stored_model> by_id;
-  for (const pipelines::catalogue_entry& e : *entries) {
-    if (e.folder.empty() || by_id.count(e.model) > 0) continue;
-    const auto family = pipelines::model_class(e.folder);
-    if (!family) continue;
-    std::error_code none;
-    by_id[e.model] = {e.model, *family, pipelines::weight_bytes(e.folder),
-                      fs::exists(e.folder / ".hub.json", none)};
-  }
   std::vector<stored_model> out;
-  out.reserve(by_id.size());
-  for (auto& [id, m] : by_id) out.push_back(std::move(m));
+  const auto found = pipelines::find_models(models, pipelines::whole_checkpoint);
+  for (const fs::path& model : found.value_or(std::vector<fs::path>{})) {
+    const auto family = pipelines::model_class(model);
+    const auto lacks = pipelines::lacks_of(model);
+    std::error_code none;
+    out.push_back({model.lexically_relative(models).generic_string(),
+                   family ? *family : std::string("unknown"), pipelines::weight_bytes(model),
+                   fs::exists(model / ".hub.json", none),
+                   fmt::format("{}", fmt::join(lacks, "; "))});
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return out;
 }
 

@@ -16,6 +16,8 @@ struct stored_model {
   std::string family;
   std::uint64_t bytes = 0;
   bool pulled = false;  ///< from a hub
+  std::string
+      broken{};  ///< what it lacks, as inspection tells; empty if nothing is known to be wrong
 };
 
 /// The models below a folder, in order of id; bad_config if it is none.

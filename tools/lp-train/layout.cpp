@@ -213,9 +213,11 @@ result<void> save_index(const std::filesystem::path& folder) {
   std::error_code failed;
   std::filesystem::create_directories(folder / "scheduler", failed);
   if (failed) return fail(ec::bad_file, fmt::format("{}: {}", folder.string(), failed.message()));
-  for (const auto& [file, value] : {std::pair{folder / "model_index.json", &index},
-                                    {folder / "scheduler" / "scheduler_config.json", &scheduler},
-                                    {folder / "lp_model.json", &ours}}) {
+  // The index last: with it the folder is a model.
+  for (const auto& [file, value] :
+       {std::pair{folder / "scheduler" / "scheduler_config.json", &scheduler},
+        {folder / "lp_model.json", &ours},
+        {folder / "model_index.json", &index}}) {
     if (auto written = write_json(file, *value); !written) return written;
   }
   return {};
