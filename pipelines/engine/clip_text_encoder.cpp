@@ -73,6 +73,7 @@ clip_text_output clip_text::operator()(const at::Tensor& ids) const {
 
 void clip_text::visit(const nn::layer_visitor& visitor) {
   for (auto& l : layers_) l.visit(visitor);
+  if (projection_) visitor.on_linear(*projection_);
 }
 
 at::Tensor clip_text::final_norm(const at::Tensor& hidden) const {

@@ -123,9 +123,11 @@ result<void> check_coverage(const std::map<std::string, tensor_info>& tensors,
     covered = info->end;
   }
   if (covered != data_size) {
-    return fail(ec::bad_file,
-                fmt::format("{}: the tensors take {} bytes, but {} bytes of data follow the header",
-                            path.string(), covered, data_size));
+    return fail(
+        ec::bad_file,
+        fmt::format("{}: the tensors take {} bytes, but {} bytes of data follow the header{}",
+                    path.string(), covered, data_size,
+                    data_size < covered ? ": a download that was not finished?" : ""));
   }
   return {};
 }
@@ -133,6 +135,7 @@ result<void> check_coverage(const std::map<std::string, tensor_info>& tensors,
 result<std::map<std::string, std::string>> parse_metadata(const json::value& value,
                                                           const std::filesystem::path& path) {
   std::map<std::string, std::string> out;
+  if (value.is_null()) return out;  // the format's own library takes it for none
   const json::object* entries = value.if_object();
   for (std::size_t i = 0; entries != nullptr && i < entries->size(); ++i) {
     const auto& entry = *(entries->begin() + static_cast<std::ptrdiff_t>(i));

@@ -121,8 +121,9 @@ void unet::visit(const nn::layer_visitor& visitor) {
   visitor.on_conv(conv_in_);
   visitor.on_linear(embeddings_.time1);
   visitor.on_linear(embeddings_.time2);
-  if (embeddings_.add1) visitor.on_linear(*embeddings_.add1);
-  if (embeddings_.add2) visitor.on_linear(*embeddings_.add2);
+  for (auto* layer : {&embeddings_.time_cond, &embeddings_.class1, &embeddings_.class2,
+                      &embeddings_.add1, &embeddings_.add2})
+    if (*layer) visitor.on_linear(**layer);
   for (auto& l : down_) l.visit(visitor);
   if (mid_) mid_->visit(visitor);
   for (auto& l : up_) l.visit(visitor);

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
+#include "pipelines/engine/lora.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
 #include "pipelines/model_index.hpp"
 #include "tools/golden-runner/kinds.hpp"
@@ -15,7 +17,11 @@
 namespace lp::goldens {
 namespace {
 
-constexpr std::string_view known_parameters[] = {"clip_skip",
+constexpr std::string_view known_parameters[] = {"checked_with",
+                                                 "clip_skip",
+                                                 "difference",
+                                                 "lora",
+                                                 "lora_scale",
                                                  "crops_coords_top_left",
                                                  "eta",
                                                  "guidance_rescale",
@@ -130,6 +136,18 @@ result<answer> draw(engine::drawing& drawing) {
   return out;
 }
 
+/// Every name in the file has to mean something.
+result<std::shared_ptr<const engine::stable_diffusion>> with_lora(
+    const engine::stable_diffusion& pipeline, const std::filesystem::path& path, double scale) {
+  const auto file = engine::lora_file::open(path);
+  if (!file) return fail(file.error());
+  std::vector<std::string> unmatched;
+  auto made = pipeline.with_loras({{*file, scale}}, unmatched);
+  if (made && !unmatched.empty())
+    return fail(ec::bad_file, fmt::format("{}: {} fits nothing", path.string(), unmatched[0]));
+  return made;
+}
+
 }  // namespace
 
 result<answer> run_pipeline(const golden_case& c) {
@@ -139,8 +157,12 @@ result<answer> run_pipeline(const golden_case& c) {
   engine::stable_diffusion_options options;
   options.precision = engine::weight_precision::fp32;
   options.scheduler_config = c.path("scheduler_override");
-  const auto pipeline = engine::stable_diffusion::load(c.path("model_dir"), options);
+  auto pipeline = engine::stable_diffusion::load(c.path("model_dir"), options);
   if (!pipeline) return fail(pipeline.error());
+  if (const auto lora = c.path("lora"); !lora.empty()) {
+    pipeline = with_lora(**pipeline, lora, c.number("lora_scale", 1));
+    if (!pipeline) return fail(pipeline.error());
+  }
   const auto request = request_of(c, (*pipeline)->usual_size());
   const auto pictures =
       static_cast<std::int64_t>(request.prompts.size()) * request.images_per_prompt;
