@@ -2,6 +2,7 @@
 #include "pipelines/picture_parameters.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <malloc.h>
 
@@ -17,6 +18,11 @@ namespace {
 
 namespace json = boost::json;
 using kind = parameter::kind;
+
+error endless_strength(const std::string& of) {
+  const auto what = fmt::format("The strength of {} should be a finite number", of);
+  return {ec::invalid_parameters, "loras: " + what, {{{"body", "loras"}, what, "finite_number"}}};
+}
 
 }  // namespace
 
@@ -159,9 +165,17 @@ result<void> check_loras(const json::object& params) {
   boost::system::error_code bad;
   const json::value loras = json::parse(text, bad);
   const json::object* members = bad ? nullptr : loras.if_object();
+  // JSON has no such numbers, but some that write it do.
+  const bool odd = bad && (text.find("NaN") != text.npos || text.find("Infinity") != text.npos);
+  if (odd) return fail(endless_strength("a LoRA"));
   bool right = members != nullptr;
   if (right) {
-    for (const auto& member : *members) right = right && member.value().is_number();
+    for (const auto& [name, strength] : *members) {
+      right = right && strength.is_number();
+      if (right && !std::isfinite(strength.to_number<double>())) {
+        return fail(endless_strength(fmt::format("\"{}\"", std::string_view(name))));
+      }
+    }
   }
   if (right) return {};
   return fail(ec::bad_request,

@@ -37,10 +37,11 @@ inline vec larger(vec a, vec b) {
   return a > b ? a : b;
 }
 
-/// 2^x to about 1e-7; at least 2^-126. The Taylor series of 2^f on [-0.5, 0.5], to degree 6.
+/// 2^x to about 1e-7; at least 2^-126, and NaN of NaN: a score that is none must not vanish. The
+/// Taylor series of 2^f on [-0.5, 0.5], to degree 6.
 inline vec power_of_two(vec x) {
   constexpr float round_to_integer = 12582912.0F;  // 1.5 * 2^23
-  x = larger(x, vec{} - 126.0F);
+  x = larger(vec{} - 126.0F, x);                   // whose second operand is what a NaN leaves
   const vec shifted = x + round_to_integer;
   const vec f = x - (shifted - round_to_integer);
   vec p = f * 1.540353e-4F + 1.3333558e-3F;

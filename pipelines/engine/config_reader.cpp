@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "pipelines/engine/config_reader.hpp"
 
+#include <cmath>
+
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
@@ -45,8 +47,8 @@ std::int64_t config_reader::integer(std::string_view key, std::int64_t fallback,
 double config_reader::number(std::string_view key, double fallback) {
   const auto* v = find(key);
   if (v == nullptr) return fallback;
-  if (v->is_number()) return v->to_number<double>();
-  reject(key, "a number");
+  if (v->is_number() && std::isfinite(v->to_number<double>())) return v->to_number<double>();
+  reject(key, "a finite number");
   return fallback;
 }
 

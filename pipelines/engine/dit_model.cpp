@@ -15,6 +15,7 @@
 
 #include "pipelines/engine/compute_scope.hpp"
 #include "pipelines/engine/dit.hpp"
+#include "pipelines/engine/finite.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/engine/pixels.hpp"
@@ -149,6 +150,10 @@ class dit_run final : public pipelines::run {
       const compute_scope here(parts_->where);
       pipelines::output out;
       const auto drawn = x_.cpu();
+      if (!all_finite(drawn))
+        return fail(ec::pipeline_failed,
+                    "the network's result is not finite (NaN or infinite): weights that are "
+                    "damaged, or numbers beyond what its type holds");
       for (std::int64_t i = 0; i < x_.size(0); ++i) {
         const auto picture = (drawn.narrow(0, i, 1) / 2 + 0.5).clamp(0, 1).expand({1, 3, -1, -1});
         const auto pixels = to_pixels(resize_picture(picture, size_));

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine/drawing_input.hpp"
+#include "pipelines/engine/finite_results.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
@@ -164,26 +165,31 @@ std::vector<result<void>> drawing::step_together(std::span<drawing* const> drawi
     if (p.device.is_cuda()) end_round(p.device, 1);
     return {};
   });
-  if (outcome || drawings.size() < 2) return std::vector<result<void>>(drawings.size(), outcome);
+  if (!outcome && drawings.size() < 2) return {outcome};
   // Whose fault it is shows when each goes alone.
   std::vector<result<void>> out;
   for (std::size_t k = 0; k < drawings.size(); ++k)
-    out.push_back(drawings[k]->done() > before[k] ? result<void>{} : drawings[k]->step());
+    out.push_back(drawings[k]->done() > before[k]
+                      ? check_step(*drawings[k]->state_->pipeline->parts_, *drawings[k]->state_)
+                      : drawings[k]->step());
   return out;
 }
 
 result<at::Tensor> drawing::picture(std::int64_t i) const {
   if (i < 0 || i >= count()) return fail(ec::internal, "there is no picture of that number");
   return guarded([&]() -> result<at::Tensor> {
-    return state_->pipeline->parts_->decode(state_->latents.narrow(0, i, 1), state_->request.lean);
+    const auto decoded = decode_checked(*state_->pipeline->parts_, *state_, i);
+    if (!decoded) return fail(decoded.error());
+    return (decoded->to(at::kCPU, at::kFloat) / 2 + 0.5).clamp(0, 1);
   });
 }
 
 result<rgb_image> drawing::pixels(std::int64_t i) const {
   if (i < 0 || i >= count()) return fail(ec::internal, "there is no picture of that number");
   return guarded([&]() -> result<rgb_image> {
-    return decoded_pixels(state_->pipeline->parts_->decode_raw(state_->latents.narrow(0, i, 1),
-                                                               state_->request.lean));
+    const auto decoded = decode_checked(*state_->pipeline->parts_, *state_, i);
+    if (!decoded) return fail(decoded.error());
+    return decoded_pixels(*decoded);
   });
 }
 
@@ -197,6 +203,8 @@ result<at::Tensor> drawing::preview(std::int64_t i) const {
     const auto& from = foreseen.defined() ? foreseen : state_->latents;
     const auto latents = from.narrow(0, i, 1) / p.tiny.config().scaling_factor;
     const auto decoded = p.tiny->decode(latents).to(at::kCPU, at::kFloat);
+    if (!all_finite(decoded))
+      return fail(ec::pipeline_failed, "preview: the tiny autoencoder's picture is not finite");
     return (decoded / 2 + 0.5).clamp(0, 1);
   });
 }

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "pipelines/engine/conditioning.hpp"
+#include "pipelines/engine/finite_results.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/random.hpp"
 #include "pipelines/engine/stable_diffusion_parts.hpp"
@@ -323,6 +324,7 @@ result<std::unique_ptr<drawing>> stable_diffusion::start(
     s->request = request;
     if (auto ok = beginning(p, *s).begin(); !ok) return fail(ok.error());
     s->pipeline = std::move(pipeline);
+    if (auto ok = check_start(p, *s); !ok) return fail(ok.error());
     return std::unique_ptr<drawing>(new drawing(std::move(s)));
   });
 }

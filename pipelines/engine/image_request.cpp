@@ -209,12 +209,13 @@ class job_reader {
     if (given.empty()) return {};
     boost::system::error_code bad;
     const auto parsed = json::parse(given, bad);
-    const auto expected =
-        fmt::format("Expected a JSON object from name to strength, of at most {}", most_loras);
+    const auto expected = fmt::format(
+        "Expected a JSON object from name to strength, a finite number, of at most {}", most_loras);
     if (bad || !parsed.is_object() || parsed.get_object().size() > most_loras)
       return fail(wrong("loras", expected));
     for (const auto& [name, strength] : parsed.get_object()) {
-      if (!strength.is_number()) return fail(wrong("loras", expected));
+      if (!strength.is_number() || !std::isfinite(strength.to_number<double>()))
+        return fail(wrong("loras", expected));
       out_.loras[std::string(name)] = strength.to_number<double>();
     }
     return {};

@@ -3,6 +3,7 @@
 #include "pipelines/engine/lora.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -104,6 +105,7 @@ defect change_bias(Layer& layer, const lora_entry& e, double strength) {
 
 template <class Layer>
 defect add_to(Layer& layer, const lora_entry& e, double strength, bool conv) {
+  const c10::InferenceMode no_gradients;  // in which weights were put in order
   try {
     auto wrong = stays_low_rank(e) ? add_beside(layer, e, strength, conv)
                                    : change_weight(layer, e, strength);

@@ -12,6 +12,7 @@
 #include <boost/json/object.hpp>
 
 #include "pipelines/engine/checkpoint.hpp"
+#include "pipelines/engine/finite.hpp"
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/json_file.hpp"
 #include "pipelines/weights/lost_files.hpp"
@@ -122,6 +123,10 @@ safety_checker::safety_checker(const clip_vision_config& c, const scope& at)
 
 std::vector<bool> safety_checker::offensive(const at::Tensor& pixels) const {
   const auto embeds = vision_(pixels).image_embeds;
+  // Nothing compares as above a threshold to a NaN: it would let every picture pass.
+  TORCH_CHECK(all_finite(embeds) && all_finite(concepts_) && all_finite(concept_thresholds_) &&
+                  all_finite(special_) && all_finite(special_thresholds_),
+              "the safety checker's numbers are not finite");
   std::vector<bool> out;
   for (std::int64_t i = 0; i < embeds.size(0); ++i) {
     out.push_back(flags(excess(embeds[i], special_, special_thresholds_),

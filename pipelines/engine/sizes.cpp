@@ -84,10 +84,10 @@ result<model_facts> read_model_facts(const std::filesystem::path& folder, std::i
     bool good = loras != nullptr;
     for (std::size_t i = 0; good && i < loras->size(); ++i) {
       const auto& [name, strength] = *(loras->begin() + i);
-      good = strength.is_number();
+      good = strength.is_number() && std::isfinite(strength.to_number<double>());
       if (good) out.loras[name] = strength.to_number<double>();
     }
-    if (!good) in.reject("loras", "an object from a file's name to its strength");
+    if (!good) in.reject("loras", "an object from a file's name to its strength, a finite number");
   }
   if (auto ok = in.check(); !ok) return fail(ok.error());
   return out;

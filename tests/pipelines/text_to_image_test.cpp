@@ -53,6 +53,18 @@ TEST(text_to_image, loras_are_an_object_of_numbers) {
   }
 }
 
+TEST(text_to_image, strengths_of_loras_are_finite) {
+  for (const char* wrong : {R"({"style": 1e400})", R"({"style": 1, "other": -1e400})",
+                            R"({"style": NaN})", R"({"style": -Infinity})"}) {
+    const auto params = validate(pipeline(), json::object{{"prompt", "x"}, {"loras", wrong}});
+    ASSERT_FALSE(params) << wrong;
+    EXPECT_EQ(params.error().code, ec::invalid_parameters);
+    ASSERT_EQ(params.error().fields.size(), 1U);
+    EXPECT_EQ(params.error().fields[0].loc.back(), "loras");
+    EXPECT_EQ(params.error().fields[0].type, "finite_number");
+  }
+}
+
 TEST(text_to_image, ranges_are_kept) {
   const std::pair<const char*, std::pair<json::value, json::value>> ranges[] = {
       {"height", {64, 2048}},
