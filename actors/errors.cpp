@@ -8,6 +8,8 @@
 #include <caf/sec.hpp>
 
 #include "net/wire/convert.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/base/redact.hpp"
 
 namespace lp::actors {
 
@@ -43,9 +45,12 @@ error from_caf(const caf::error& e, const char* what) {
 }
 
 wire::JobFailure make_failure(const std::string& job, const error& e) {
+  // Every failure that is on its way to a client passes here.
+  const error told = without_paths(e);
+  if (told.message != e.message) log::warn("job", "{}: {}", job, render(e));
   wire::JobFailure f;
   f.set_id(job);
-  *f.mutable_error() = wire::to_wire(e);
+  *f.mutable_error() = wire::to_wire(told);
   return f;
 }
 

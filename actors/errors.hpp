@@ -18,7 +18,8 @@ caf::error to_caf(const error& e);
 /// internal, with `what` naming what was being done.
 error from_caf(const caf::error& e, const char* what);
 
-/// A job's end in an error, as a message.
+/// A job's end in an error, as a message. Paths on this node's disk are cut short in it; the whole
+/// error is logged then.
 wire::JobFailure make_failure(const std::string& job, const error& e);
 
 /// How CAF prints our errors.

@@ -5,6 +5,9 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "runtime/base/log.hpp"
+#include "runtime/base/redact.hpp"
+
 namespace lp::net {
 
 namespace {
@@ -41,7 +44,10 @@ std::string validation_body(const error& e) {
 response error_response(const error& e) {
   const unsigned status = http_status(e.code);
   if (e.code == ec::invalid_parameters) return json_response(status, validation_body(e));
-  response out = error_response(status, e.message.empty() ? to_string(e.code) : e.message);
+  // What went wrong here may name files; what a client did wrong quotes the client.
+  std::string told = status >= 500 ? without_paths(std::string_view(e.message)) : e.message;
+  if (told != e.message) log::warn("http", "{}", render(e));
+  response out = error_response(status, told.empty() ? to_string(e.code) : std::string_view(told));
   if (e.code == ec::unauthorized) out.headers.push_back({"WWW-Authenticate", "Bearer"});
   if (worth_another_node(e.code) && status == 503) out.headers.push_back({"Retry-After", "1"});
   return out;
