@@ -251,6 +251,9 @@ model_lease take_warm(self_ptr self, const std::string& id) {
   const auto it = s.warm->by_id.find(id);
   model_lease lease = it == s.warm->by_id.end() ? nullptr : it->second.lock();
   if (lease && !lease->usable()) return nullptr;  // the cache loads it anew
+  bool outdated = false;
+  if (lease) network_loop(self->system()).long_work([&] { outdated = s.source->is_outdated(id); });
+  if (outdated) return nullptr;
   if (lease && s.last_used != id) {
     s.last_used = id;
     send(self, s.cache, used_atom_v, id);
@@ -386,6 +389,7 @@ model_cache_actor make_cache(self_ptr self) {
   c.budget = o.model_budget;
   const auto source = state(self).source = std::make_shared<model_source>(o.models, o.device);
   c.load = [source](const std::string& id) { return source->load(id); };
+  c.outdated = [source](const std::string& id) { return source->is_outdated(id); };
   c.estimate = [source](const std::string& id) { return source->estimate(id); };
   return spawn_model_cache(self->system(), own_handle(self), std::move(c));
 }

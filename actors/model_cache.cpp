@@ -79,6 +79,12 @@ void expire_load(self_ptr self, const std::string& id, std::uint64_t number) {
 
 caf::result<model_lease> acquire(self_ptr self, const std::string& id) {
   cache_state& s = state(self);
+  if (s.options.outdated(id)) {
+    log::info("model_cache", "{}: the files of {} were replaced: loading it again", s.options.node,
+              id);
+    s.shelf.forget(id);
+    tell_owner(self);
+  }
   auto decision = s.shelf.acquire(id, s.options.estimate(id));
   if (!decision) return to_caf(decision.error());
   using next = model_shelf::decision::next;

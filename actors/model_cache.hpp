@@ -22,6 +22,8 @@ struct model_cache_options {
   std::uint64_t budget = 0;  ///< bytes that warm models may hold together
   /// Loads the model of that id; called on a thread of its own; may take minutes.
   std::function<result<model_lease>(const std::string& id)> load;
+  /// Whether the model's files are others than when it was loaded: it is loaded again then.
+  std::function<bool(const std::string& id)> outdated = [](const std::string&) { return false; };
   /// Bytes that loading the model is thought to take.
   std::function<std::uint64_t(const std::string& id)> estimate;
   /// How long a load of so many bytes may take.

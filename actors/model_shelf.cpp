@@ -49,6 +49,11 @@ void model_shelf::load_failed(const std::string& id) {
   slots_.erase(id);
 }
 
+void model_shelf::forget(const std::string& id) {
+  const auto it = slots_.find(id);
+  if (it != slots_.end() && it->second.model) slots_.erase(it);
+}
+
 void model_shelf::used(const std::string& id) {
   if (const auto it = slots_.find(id); it != slots_.end()) it->second.used = ++uses_;
 }

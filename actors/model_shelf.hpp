@@ -42,6 +42,9 @@ class model_shelf {
   std::vector<std::string> loaded(const std::string& id, model_ptr model, std::uint64_t bytes);
   void load_failed(const std::string& id);
 
+  /// A loaded model is not given out any more; who uses it keeps it.
+  void forget(const std::string& id);
+
   /// Drops models that nobody uses, the least recently used first, down to so many bytes if that
   /// can be; their ids.
   std::vector<std::string> shrink(std::uint64_t bytes) { return make_room(bytes, {}); }

@@ -70,7 +70,23 @@ result<std::shared_ptr<pipelines::model>> model_source::load(const std::string& 
   if (absent) {
     if (auto ok = pull(*entry); !ok) return fail(std::move(ok.error()));
   }
+  {
+    // From before the files are read: what is replaced meanwhile is noticed later.
+    auto stamp =
+        std::make_shared<const pipelines::model_stamp>(pipelines::model_stamp::of(entry->folder));
+    const std::lock_guard lock(mutex_);
+    loaded_[id] = std::move(stamp);
+  }
   return pipelines::find(entry->pipeline)->load(entry->folder, where_);
+}
+
+bool model_source::is_outdated(const std::string& id) const {
+  std::shared_ptr<const pipelines::model_stamp> stamp;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = loaded_.find(id); it != loaded_.end()) stamp = it->second;
+  }
+  return stamp && stamp->is_outdated();
 }
 
 std::uint64_t model_source::estimate(const std::string& id) const {

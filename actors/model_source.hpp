@@ -14,6 +14,7 @@
 #include "pipelines/catalogue.hpp"
 #include "pipelines/device.hpp"
 #include "pipelines/model.hpp"
+#include "pipelines/weights/model_stamp.hpp"
 
 namespace lp::actors {
 
@@ -29,6 +30,9 @@ class model_source {
   /// Pulls the model if it is a hub's and not here, and loads it. May take as long as that takes.
   result<std::shared_ptr<pipelines::model>> load(const std::string& id);
 
+  /// Whether the files of a model that was loaded are others by now.
+  bool is_outdated(const std::string& id) const;
+
   /// Bytes that loading the model is thought to take; 0 where it is not known yet.
   std::uint64_t estimate(const std::string& id) const;
 
@@ -43,6 +47,8 @@ class model_source {
   mutable std::mutex mutex_;
   std::vector<pipelines::catalogue_entry> entries_;
   std::map<std::string, pull_state> under_way_;
+  /// The files of the latest load.
+  std::map<std::string, std::shared_ptr<const pipelines::model_stamp>> loaded_;
 };
 
 }  // namespace lp::actors

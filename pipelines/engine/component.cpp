@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include <sys/stat.h>
-
 #include <fmt/format.h>
 
+#include "pipelines/weights/model_stamp.hpp"
 #include "pipelines/weights/part_weights.hpp"
 
 namespace lp::engine {
@@ -20,10 +19,7 @@ component folder_component(const fs::path& folder) {
 }
 
 std::string place_of_file(const fs::path& file) {
-  struct stat s {};
-  if (::stat(file.c_str(), &s) != 0) return {};
-  return fmt::format("{}:{} {} {}.{}", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec,
-                     s.st_mtim.tv_nsec);
+  return pipelines::place_of_file(file);
 }
 
 std::string place_of_folder(const fs::path& folder) {

@@ -17,11 +17,12 @@
 #include "pipelines/engine/guarded.hpp"
 #include "pipelines/engine/image_request.hpp"
 #include "pipelines/engine/json_file.hpp"
-#include "pipelines/engine/lora.hpp"
 #include "pipelines/engine/pixels.hpp"
 #include "pipelines/engine/safety_checker.hpp"
 #include "pipelines/engine/stable_diffusion.hpp"
+#include "pipelines/engine/variant_shelf.hpp"
 #include "pipelines/weights/lost_files.hpp"
+#include "pipelines/weights/model_stamp.hpp"
 #include "pipelines/weights/part_weights.hpp"
 #include "runtime/base/clock.hpp"
 
@@ -30,9 +31,6 @@ namespace lp::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Combinations of LoRA files that a model keeps at hand.
-constexpr std::size_t kept_variants = 4;
 
 /// Adds the time until it goes out of scope.
 class stopwatch {
@@ -162,110 +160,7 @@ class image_run final : public pipelines::run {
   double text_ms_ = 0, denoise_ms_ = 0, decode_ms_ = 0, encode_ms_ = 0;
 };
 
-using pipeline = std::shared_ptr<const stable_diffusion>;
-
-/// Variants of a pipeline with LoRA files, the latest used first.
-class variant_shelf {
- public:
-  variant_shelf(fs::path folder, pipeline base) : folder_(std::move(folder)), base_(base) {}
-
-  /// What a request with such files will take.
-  struct foresight {
-    pipeline of;                                           ///< its variant, or what it is made from
-    std::vector<std::shared_ptr<const lora_file>> more{};  ///< files that are still to be added
-    std::uint64_t others = 0;                              ///< bytes of the variants kept by now
-
-    std::uint64_t peak(const drawing_request& r) const {
-      return others + of->memory_for(r, more).peak;
-    }
-  };
-  result<foresight> foresee(const std::map<std::string, double>& loras) const {
-    foresight out{base_, {}, kept_bytes()};
-    if (loras.empty()) return out;
-    {
-      const std::lock_guard lock(guard_);
-      for (const auto& v : kept_) {
-        if (v.loras != loras) continue;
-        out.of = v.made;
-        return out;
-      }
-    }
-    auto files = open(loras);
-    if (!files) return fail(files.error());
-    for (auto& [file, strength] : *files) out.more.push_back(std::move(file));
-    return out;
-  }
-
-  /// Of all variants, on top of the pipeline's own.
-  std::uint64_t kept_bytes() const {
-    const std::lock_guard lock(guard_);
-    std::uint64_t sum = 0;
-    for (const auto& v : kept_) sum += v.made->bytes() - base_->bytes();
-    return sum;
-  }
-
-  result<pipeline> get(const std::map<std::string, double>& loras,
-                       std::vector<std::string>& notes) {
-    if (loras.empty()) return base_;
-    const std::lock_guard lock(guard_);
-    const auto known =
-        std::find_if(kept_.begin(), kept_.end(), [&](const auto& v) { return v.loras == loras; });
-    if (known != kept_.end()) {
-      std::rotate(kept_.begin(), known, known + 1);
-    } else {
-      auto made = make(loras);
-      if (!made) return fail(made.error());
-      kept_.insert(kept_.begin(), std::move(*made));
-      if (kept_.size() > kept_variants) kept_.pop_back();
-    }
-    const auto& chosen = kept_.front();
-    notes.insert(notes.end(), chosen.notes.begin(), chosen.notes.end());
-    return chosen.made;
-  }
-
- private:
-  struct variant {
-    std::map<std::string, double> loras;
-    pipeline made;
-    std::vector<std::string> notes;
-  };
-
-  using opened_files = std::vector<std::pair<std::shared_ptr<const lora_file>, double>>;
-  result<opened_files> open(const std::map<std::string, double>& loras) const {
-    opened_files files;
-    for (const auto& [name, strength] : loras) {
-      const auto path = find_lora(folder_, name);
-      if (!path) return fail(path.error());
-      auto file = lora_file::open(*path);
-      if (!file) return fail(file.error());
-      files.emplace_back(std::move(*file), strength);
-    }
-    return files;
-  }
-
-  result<variant> make(const std::map<std::string, double>& loras) const {
-    const auto files = open(loras);
-    if (!files) return fail(files.error());
-    variant out{loras, nullptr, {}};
-    std::vector<std::string> unmatched;
-    auto made = base_->with_loras(*files, unmatched);
-    if (!made) return fail(made.error());
-    out.made = std::move(*made);
-    if (!unmatched.empty()) {
-      const auto shown = std::min<std::size_t>(unmatched.size(), 3);
-      out.notes.push_back(fmt::format("loras: {} names fit no layer of this model: {}{}",
-                                      unmatched.size(),
-                                      fmt::join(unmatched.begin(), unmatched.begin() + shown, ", "),
-                                      shown < unmatched.size() ? ", ..." : ""));
-    }
-    return out;
-  }
-
-  fs::path folder_;
-  pipeline base_;
-  mutable std::mutex guard_;
-  std::vector<variant> kept_;
-};
+using pipeline = variant_shelf::pipeline;
 
 /// A folder without the part that its index names, or without the part's weights, runs all the
 /// same, unchecked.
@@ -394,12 +289,8 @@ class image_model final : public pipelines::model {
 class loaded_pipelines {
  public:
   result<pipeline> get(const fs::path& folder, const stable_diffusion_options& options) {
-    std::error_code ignored;
-    const auto index = fs::is_regular_file(folder, ignored) ? folder : folder / "model_index.json";
-    const auto key = fmt::format("{} {} {} {} {}", pipelines::lost_files(), options.low_memory,
-                                 fs::weakly_canonical(folder, ignored).string(),
-                                 fs::last_write_time(index, ignored).time_since_epoch().count(),
-                                 options.device.str());
+    const auto key = fmt::format("{} {} {}\n{}", pipelines::lost_files(), options.low_memory,
+                                 options.device.str(), pipelines::model_stamp::of(folder).text());
     {
       const std::lock_guard lock(guard_);
       if (auto there = known_[key].lock()) return there;

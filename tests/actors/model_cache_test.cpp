@@ -2,6 +2,7 @@
 // A worker's cache as an actor: loads that come late.
 #include "actors/model_cache.hpp"
 
+#include <atomic>
 #include <future>
 #include <memory>
 
@@ -86,6 +87,30 @@ TEST_F(model_cache_test, a_load_within_its_deadline_is_no_failure) {
   cache = cache_with_timeout(std::chrono::hours(1));
   release.set_value();
   EXPECT_TRUE(acquire());
+}
+
+TEST_F(model_cache_test, a_model_whose_files_were_replaced_is_loaded_again) {
+  model_cache_options o;
+  o.budget = 100;
+  int loads = 0;
+  std::atomic<bool> replaced{false};
+  o.load = [&](const std::string&) -> result<model_lease> {
+    ++loads;
+    replaced = false;
+    return model_lease(std::make_shared<idle_model>());
+  };
+  o.outdated = [&](const std::string&) { return replaced.load(); };
+  o.estimate = [](const std::string&) { return std::uint64_t{7}; };
+  cache = spawn_model_cache(system, caf::actor_cast<caf::strong_actor_ptr>(owner), std::move(o));
+  const auto first = acquire();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(acquire().value(), *first);
+  replaced = true;
+  const auto second = acquire();
+  ASSERT_TRUE(second);
+  EXPECT_NE(*second, *first);
+  EXPECT_EQ(acquire().value(), *second);
+  EXPECT_EQ(loads, 2);
 }
 
 TEST(load_timeout, grows_with_the_bytes) {
