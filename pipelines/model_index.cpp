@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 
 #include "pipelines/checkpoint_class.hpp"
+#include "pipelines/weights/foreign_file.hpp"
 
 namespace lp::pipelines {
 
@@ -42,7 +43,7 @@ result<std::string> model_class(const std::filesystem::path& model) {
   boost::system::error_code error;
   const json::value index = json::parse(*text, error);
   if (error) {
-    return fail(ec::bad_file, fmt::format("{}: not JSON: {}", file.string(), error.message()));
+    return fail(ec::bad_file, told_of_file(file, "not JSON: " + error.message()));
   }
   const json::object* members = index.if_object();
   const json::value* name = members == nullptr ? nullptr : members->if_contains("_class_name");

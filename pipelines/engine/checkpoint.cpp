@@ -21,6 +21,7 @@
 #include "pipelines/engine/pickled_tensors.hpp"
 #include "pipelines/engine/safetensors.hpp"
 #include "pipelines/engine/unet.hpp"
+#include "pipelines/weights/foreign_file.hpp"
 #include "pipelines/weights/part_weights.hpp"
 #include "runtime/base/log.hpp"
 
@@ -85,12 +86,16 @@ result<stored_tensors> open_component(const fs::path& folder, bool ahead) {
   std::error_code ignored;
   if (fs::is_regular_file(folder, ignored)) return open_tensors(folder, ahead);
   const auto found = pipelines::find_weights(folder);
-  if (!found)
+  if (!found) {
+    const auto part = pipelines::unfinished_in(folder);
+    const auto note =
+        part.empty() ? part : fmt::format("; {} is a download that was not finished", part);
     return fail(ec::bad_file,
                 fmt::format("{}: no diffusion_pytorch_model.safetensors, no model.safetensors, no "
                             "variant, index.json or .bin of them, and no other single file of "
-                            "weights",
-                            folder.string()));
+                            "weights{}",
+                            folder.string(), note));
+  }
   if (!found->index.empty()) return open_shards(found->index, ahead);
   return open_tensors(found->file, ahead);
 }

@@ -9,6 +9,8 @@
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
 
+#include "pipelines/weights/foreign_file.hpp"
+
 namespace lp::engine {
 namespace {
 
@@ -106,6 +108,9 @@ result<std::string> read_text_file(const std::filesystem::path& path, std::size_
   std::ifstream in(path, std::ios::binary);
   if (!in.read(text.data(), static_cast<std::streamsize>(size))) {
     return fail(ec::bad_file, fmt::format("{}: cannot be read", path.string()));
+  }
+  if (const auto is = pipelines::what_it_is(std::string_view(text)); !is.empty()) {
+    return fail(ec::bad_file, fmt::format("{}: it is {}", path.string(), is));
   }
   return text;
 }

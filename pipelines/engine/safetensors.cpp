@@ -22,6 +22,7 @@
 
 #include "pipelines/engine/mapped_view.hpp"
 #include "pipelines/engine/safetensors_header.hpp"
+#include "pipelines/weights/foreign_file.hpp"
 #include "pipelines/weights/lost_files.hpp"
 
 namespace lp::engine {
@@ -129,8 +130,9 @@ result<std::shared_ptr<safetensors_file>> safetensors_file::open(
   if (::fstat(file.fd, &status) != 0) return system_failure(path, "stat");
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (!S_ISREG(status.st_mode) || size < length_bytes) {
-    return fail(ec::bad_file, fmt::format("{}: {} bytes are too few for a safetensors file",
-                                          path.string(), size));
+    return fail(ec::bad_file,
+                pipelines::told_of_file(
+                    path, fmt::format("{} bytes are too few for a safetensors file", size)));
   }
   void* data =
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.fd, 0);
@@ -145,13 +147,18 @@ result<std::shared_ptr<safetensors_file>> safetensors_file::open(
   }
   if (length > max_safetensors_header || length > size - length_bytes) {
     return fail(ec::bad_file,
-                fmt::format("{}: a header of {} bytes, expected at most {}", path.string(), length,
-                            std::min(max_safetensors_header, size - length_bytes)));
+                pipelines::told_of_file(
+                    path, fmt::format("a header of {} bytes, expected at most {}", length,
+                                      std::min(max_safetensors_header, size - length_bytes))));
   }
   out->data_start_ = length_bytes + length;
   auto header =
       parse_safetensors_header({map->data + length_bytes, length}, size - out->data_start_, path);
-  if (!header) return fail(std::move(header.error()));
+  if (!header) {
+    const auto is = pipelines::what_it_is(path);
+    if (is.empty()) return fail(std::move(header.error()));
+    return fail(ec::bad_file, fmt::format("{}: it is {}", path.string(), is));
+  }
   out->tensors_ = std::move(header->tensors);
   out->metadata_ = std::move(header->metadata);
   out->mapping_ = std::move(map);

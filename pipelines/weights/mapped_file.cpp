@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pipelines/weights/foreign_file.hpp"
+
 namespace lp::pipelines {
 
 result<std::shared_ptr<mapped_file>> mapped_file::open(const std::filesystem::path& path,
@@ -15,7 +17,7 @@ result<std::shared_ptr<mapped_file>> mapped_file::open(const std::filesystem::pa
   struct stat info {};
   if (fd < 0 || ::fstat(fd, &info) != 0 || info.st_size <= 0) {
     if (fd >= 0) ::close(fd);
-    return fail(ec::bad_file, fmt::format("{}: cannot be read", path.string()));
+    return fail(ec::bad_file, told_of_file(path, "cannot be read"));
   }
   const auto size = static_cast<std::size_t>(info.st_size);
   auto* const start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);

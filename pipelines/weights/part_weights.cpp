@@ -12,6 +12,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 
+#include "pipelines/weights/foreign_file.hpp"
+
 namespace lp::pipelines {
 
 namespace fs = std::filesystem;
@@ -99,7 +101,7 @@ result<std::map<std::string, std::set<std::string>>> read_shards(const fs::path&
   const json::value* map =
       bad || !parsed.is_object() ? nullptr : parsed.get_object().if_contains("weight_map");
   if (map == nullptr || !map->is_object()) {
-    return fail(ec::bad_file, fmt::format("{}: \"weight_map\" must be an object", index.string()));
+    return fail(ec::bad_file, told_of_file(index, "\"weight_map\" must be an object"));
   }
   std::map<std::string, std::set<std::string>> out;
   for (const auto& [name, file] : map->get_object()) {

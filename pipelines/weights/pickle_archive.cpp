@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "pipelines/weights/foreign_file.hpp"
 #include "pipelines/weights/pickle.hpp"
 
 namespace lp::pipelines {
@@ -152,7 +153,11 @@ result<pickle_archive> open_pickle_archive(const fs::path& path, bool ahead) {
   const auto file = mapped_file::open(path, ahead);
   if (!file) return fail(file.error());
   const auto listed = read_directory((*file)->all(), path.string());
-  if (!listed) return fail(listed.error());
+  if (!listed) {
+    const auto is = what_it_is(path);
+    if (is.empty()) return fail(listed.error());
+    return fail(ec::bad_file, fmt::format("{}: it is {}", path.string(), is));
+  }
   const auto bad = [&](const std::string& why) {
     return fail(ec::bad_file, fmt::format("{}: {}", path.string(), why));
   };

@@ -12,6 +12,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 
+#include "pipelines/weights/foreign_file.hpp"
 #include "pipelines/weights/pickle_archive.hpp"
 
 namespace lp::pipelines {
@@ -62,7 +63,7 @@ struct safetensors_text {
 
 result<safetensors_text> read_header(const fs::path& file) {
   const auto damaged = [&](std::string_view what) {
-    return fail(ec::bad_file, fmt::format("{}: {}", file.string(), what));
+    return fail(ec::bad_file, told_of_file(file, what));
   };
   std::error_code error;
   const std::uint64_t size = fs::file_size(file, error);
