@@ -46,7 +46,7 @@ model_stamp model_stamp::of(const fs::path& model) {
   if (fs::is_regular_file(model, ignored)) {
     auto beside = model;
     beside.replace_extension(".json");
-    files = {model, beside};
+    files = {model, beside, model.parent_path() / "lp_model.json"};
   } else if (!model.empty()) {
     add_files(model, true, files);
     files.push_back(model / "lp_model.json");  // which may be added later
