@@ -27,7 +27,7 @@ std::size_t quarter(std::uint32_t x, std::uint32_t y) {
 std::string row_of(std::uint32_t y, int components) {
   std::string row;
   for (std::uint32_t x = 0; x < 64; ++x) {
-    const colour& c = quarters[quarter(x, y)];
+    const rgb_values& c = quarters[quarter(x, y)];
     if (components == 1) row += static_cast<char>(c[1]);
     for (int i = 0; components != 1 && i < 3; ++i)
       row += static_cast<char>(c[static_cast<std::size_t>(i)]);

@@ -46,8 +46,8 @@ struct jpeg_recipe {
 /// 64x48 pixels in four quarters, see quarters.
 std::string make_jpeg(const jpeg_recipe& recipe);
 
-using colour = std::array<int, 3>;
-inline constexpr std::array<colour, 4> quarters{
+using rgb_values = std::array<int, 3>;
+inline constexpr std::array<rgb_values, 4> quarters{
     {{220, 30, 30}, {30, 200, 40}, {30, 60, 220}, {230, 220, 60}}};
 
 /// The mean difference from the quarters.
