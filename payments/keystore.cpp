@@ -14,6 +14,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "payments/keccak.hpp"
+#include "runtime/base/byte_order_mark.hpp"
 #include "runtime/base/bytes.hpp"
 
 namespace lp::payments {
@@ -227,7 +228,7 @@ result<std::string> encrypt_key(const private_key& key, const passphrase& secret
 result<private_key> decrypt_key(std::string_view text, const passphrase& secret,
                                 std::string_view where) {
   json::error_code bad;
-  const json::value parsed = json::parse(json::string_view(text), bad);
+  const json::value parsed = json::parse(without_mark(text), bad);
   if (bad || !parsed.is_object()) {
     return fail(ec::bad_file, fmt::format("{}: expected a key file (JSON)", where));
   }

@@ -18,6 +18,7 @@
 #include <boost/json/parse.hpp>
 
 #include "payments/keystore.hpp"
+#include "runtime/base/byte_order_mark.hpp"
 #include "runtime/base/files.hpp"
 
 namespace lp::payments {
@@ -123,7 +124,7 @@ result<std::vector<key_file>> list_keys(const fs::path& folder) {
     const auto text = read_small(it->path(), false);
     if (!text) continue;
     json::error_code bad;
-    const json::value parsed = json::parse(json::string_view(*text), bad);
+    const json::value parsed = json::parse(without_mark(*text), bad);
     if (bad || !parsed.is_object()) continue;
     const json::value* given = parsed.get_object().if_contains("address");
     if (!given || !given->is_string()) continue;

@@ -15,6 +15,7 @@
 
 #include "pipelines/model_index.hpp"
 #include "pipelines/weights/part_weights.hpp"
+#include "runtime/base/byte_order_mark.hpp"
 
 namespace lp::pipelines {
 
@@ -123,7 +124,7 @@ bool may_lack(const model_part& part) {
 
 result<std::vector<model_part>> parts_of_index(std::string_view model_index) {
   boost::system::error_code bad;
-  const json::value index = json::parse(model_index, bad);
+  const json::value index = json::parse(without_mark(model_index), bad);
   const json::object* members = bad ? nullptr : index.if_object();
   if (members == nullptr) {
     return fail(ec::bad_file, fmt::format("{}: expected a JSON object", model_index_name));

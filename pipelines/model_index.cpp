@@ -8,6 +8,7 @@
 
 #include "pipelines/checkpoint_class.hpp"
 #include "pipelines/weights/foreign_file.hpp"
+#include "runtime/base/byte_order_mark.hpp"
 
 namespace lp::pipelines {
 
@@ -41,7 +42,7 @@ result<std::string> model_class(const std::filesystem::path& model) {
   const auto text = read(file);
   if (!text) return fail(text.error());
   boost::system::error_code error;
-  const json::value index = json::parse(*text, error);
+  const json::value index = json::parse(without_mark(*text), error);
   if (error) {
     return fail(ec::bad_file, told_of_file(file, "not JSON: " + error.message()));
   }

@@ -10,6 +10,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 
 #include "pipelines/weights/foreign_file.hpp"
+#include "runtime/base/byte_order_mark.hpp"
 
 namespace lp::engine {
 namespace {
@@ -112,6 +113,7 @@ result<std::string> read_text_file(const std::filesystem::path& path, std::size_
   if (const auto is = pipelines::what_it_is(std::string_view(text)); !is.empty()) {
     return fail(ec::bad_file, fmt::format("{}: it is {}", path.string(), is));
   }
+  text.erase(0, text.size() - without_mark(text).size());
   return text;
 }
 

@@ -13,6 +13,7 @@
 #include <boost/json/parse.hpp>
 
 #include "pipelines/weights/foreign_file.hpp"
+#include "runtime/base/byte_order_mark.hpp"
 
 namespace lp::pipelines {
 
@@ -97,7 +98,7 @@ result<std::map<std::string, std::set<std::string>>> read_shards(const fs::path&
   std::ifstream in(index, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   boost::system::error_code bad;
-  const json::value parsed = json::parse(text, bad);
+  const json::value parsed = json::parse(without_mark(text), bad);
   const json::value* map =
       bad || !parsed.is_object() ? nullptr : parsed.get_object().if_contains("weight_map");
   if (map == nullptr || !map->is_object()) {
