@@ -9,14 +9,6 @@ namespace lp::net {
 
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
-}
-
 // Takes a quoted string, whose opening quote has been taken already, off `rest`. A backslash counts
 // only before a quote or another one: some clients send paths with bare backslashes as file names.
 result<std::string> take_quoted(std::string_view& rest) {
@@ -43,6 +35,14 @@ std::string take_token(std::string_view& rest) {
 
 }  // namespace
 
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return out;
+}
+
 std::string_view trim_blanks(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -51,7 +51,7 @@ std::string_view trim_blanks(std::string_view text) {
 
 result<parametered> parse_parametered(std::string_view text) {
   parametered out;
-  out.value = lower(take_token(text));
+  out.value = lower_case(take_token(text));
   while (!text.empty()) {
     text.remove_prefix(1);  // the semicolon
     text = trim_blanks(text);
@@ -61,7 +61,7 @@ result<parametered> parse_parametered(std::string_view text) {
       return fail(ec::bad_request, fmt::format("the parameter \"{}\" has no value",
                                                trim_blanks(text.substr(0, text.find(';')))));
     }
-    header parameter{lower(trim_blanks(text.substr(0, equals))), {}};
+    header parameter{lower_case(trim_blanks(text.substr(0, equals))), {}};
     text = trim_blanks(text.substr(equals + 1));
     if (text.starts_with('"')) {
       text.remove_prefix(1);

@@ -25,6 +25,9 @@ struct parametered {
 /// escapes in a quoted string is taken as it is.
 result<parametered> parse_parametered(std::string_view text);
 
+/// With A to Z as a to z.
+std::string lower_case(std::string_view text);
+
 /// Without spaces and tabs at both ends.
 std::string_view trim_blanks(std::string_view text);
 

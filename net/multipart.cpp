@@ -138,9 +138,8 @@ class form_reader {
       return take_disposition(value, number, part);
     }
     if (iequals(name, "Content-Type")) {
-      const auto type = parse_parametered(value);
-      if (!type) return wrong("part {}: Content-Type: {}", number, type.error().message);
-      part.mime = type->value;
+      // Its parameters, such as a charset, mean nothing here, however they are written.
+      part.mime = lower_case(trim_blanks(value.substr(0, value.find(';'))));
     }
     const bool encoded = iequals(name, "Content-Transfer-Encoding") && !iequals(value, "binary") &&
                          !iequals(value, "8bit") && !iequals(value, "7bit");
