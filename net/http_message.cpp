@@ -28,6 +28,15 @@ std::string origin_of(const request& r) {
   return std::string(tls ? "https://" : "http://").append(host.empty() ? r.local : host);
 }
 
+shared_bytes take_body(request&& r) {
+  struct held {
+    std::shared_ptr<const void> lease;  // first, so that it goes last
+    std::string body;
+  };
+  const auto h = std::make_shared<const held>(held{std::move(r.lease), std::move(r.body)});
+  return {h, &h->body};
+}
+
 response json_response(unsigned status, std::string json) {
   response out;
   out.status = status;

@@ -31,9 +31,10 @@ struct request {
   std::string path;    ///< percent-decoded and UTF-8: "/media/a b"
   std::map<std::string, std::string, std::less<>> query;  ///< decoded; of repeated names the last
   std::vector<header> headers;
-  std::string body;
-  std::string remote;  ///< the client's end of the connection: "127.0.0.1:40312"
-  std::string local;   ///< this end of it: "127.0.0.1:9935"
+  std::shared_ptr<const void> lease;  ///< the body's share of what all bodies may take together
+  std::string body;                   ///< decoded, where it came compressed
+  std::string remote;                 ///< the client's end of the connection: "127.0.0.1:40312"
+  std::string local;                  ///< this end of it: "127.0.0.1:9935"
 
   /// Empty where the header is absent.
   std::string_view header_value(std::string_view name) const {
@@ -45,6 +46,9 @@ struct request {
 /// "http://HOST" as the client addressed this server, for absolute URLs in answers; https where a
 /// proxy in front says so with X-Forwarded-Proto. HTTP/1.0 clients may send no Host: r.local then.
 std::string origin_of(const request& r);
+
+/// The body, which is moved out of `r` and keeps its lease as long as it lives.
+shared_bytes take_body(request&& r);
 
 /// An answer. Content-Length, Date, Connection and X-Request-Id are added by the server.
 struct response {

@@ -59,8 +59,9 @@ bool is_host_char(char c) {
 
 }  // namespace
 
-request_parser::request_parser(std::size_t header_limit, std::size_t body_limit)
-    : header_limit_(header_limit), body_limit_(body_limit) {
+request_parser::request_parser(std::size_t header_limit, std::size_t body_limit,
+                               std::shared_ptr<body_budget> budget)
+    : header_limit_(header_limit), body_limit_(body_limit), budget_(std::move(budget)) {
   // feed_header() counts; Beast's own limit must not strike first.
   basic_parser::header_limit(static_cast<std::uint32_t>(header_limit + header_end.size()));
   basic_parser::body_limit(static_cast<std::uint64_t>(body_limit));
@@ -123,6 +124,7 @@ void request_parser::on_header_impl(error_code& ec) {
   if (auto wrong = split_target(request_)) failure_ = std::move(wrong);
   check_host();
   check_framing();
+  check_coding();
   if (failure_) ec = boost::system::errc::make_error_code(boost::system::errc::bad_message);
 }
 
@@ -153,15 +155,99 @@ void request_parser::check_framing() {
   }
 }
 
-void request_parser::on_body_init_impl(const boost::optional<chunk_size>& length, error_code&) {
-  // Content-Length is within the limit by now, but only a claim: big bodies grow as they come.
-  constexpr chunk_size trusted = 256 * 1024;
-  if (length) request_.body.reserve(static_cast<std::size_t>(std::min(*length, trusted)));
+void request_parser::check_coding() {
+  const auto how = content_coding(request_.headers);
+  if (!how) return refuse(http_status(how.error().code), how.error().message);
+  if (*how != coding::identity) decoder_ = std::make_unique<body_decoder>(*how);
 }
 
-std::size_t request_parser::on_body_impl(view bytes, error_code&) {
-  request_.body.append(bytes.data(), bytes.size());
+bool request_parser::small() const {
+  const auto length = content_length();
+  return is_done() || (length && *length <= small_body && !decoder_);
+}
+
+void request_parser::limit_body(std::size_t limit) {
+  if (limit >= body_limit_) return;
+  body_limit_ = limit;
+  basic_parser::body_limit(static_cast<std::uint64_t>(limit));
+  const auto length = content_length();
+  if (length && *length > limit) refuse(http::make_error_code(http::error::body_limit));
+}
+
+void request_parser::check_room() {
+  const auto length = content_length();
+  const bool large = budget_ && length && *length > small_body;
+  if (large && !budget_->fits(static_cast<std::size_t>(*length))) refuse_for_room();
+}
+
+void request_parser::refuse_for_room() {
+  refuse(503, fmt::format("the bodies of the requests under way take all of the {} there are for "
+                          "them; try again soon",
+                          human_bytes(budget_->limit())));
+}
+
+void request_parser::drop_body() {
+  request_.body = std::string();
+  lease_.reset();
+}
+
+void request_parser::on_body_init_impl(const boost::optional<chunk_size>& length, error_code&) {
+  // Content-Length is within the limit by now, but only a claim: big bodies grow as they come.
+  if (length) claimed_ = static_cast<std::size_t>(*length);
+  if (budget_) lease_ = std::make_shared<body_lease>(budget_);
+  request_.body.reserve(std::min(claimed_, small_body));
+}
+
+// False, with a refusal, where there is no room for more.
+bool request_parser::store(std::string_view bytes) {
+  std::string& body = request_.body;
+  const std::size_t size = body.size() + bytes.size();
+  if (size > body_limit_) {
+    refuse(http::make_error_code(http::error::body_limit));
+    return false;
+  }
+  if (size > body.capacity()) {
+    // Doubled, but no further than a plain body will go.
+    const std::size_t most = decoder_ || claimed_ < size ? body_limit_ : claimed_;
+    const std::size_t room = std::max(size, std::min(2 * body.capacity(), most));
+    if (lease_ && !lease_->grow_to(room)) {
+      refuse_for_room();
+      return false;
+    }
+    body.reserve(room);
+  }
+  body.append(bytes);
+  return true;
+}
+
+std::size_t request_parser::on_body_impl(view bytes, error_code& ec) {
+  const std::string_view all(bytes.data(), bytes.size());
+  if (!decoder_) {
+    store(all);
+  } else {
+    const auto ok = decoder_->feed(all, [this](std::string_view part) { return store(part); });
+    if (!ok) refuse(http_status(ok.error().code), ok.error().message);
+  }
+  if (failure_) ec = boost::system::errc::make_error_code(boost::system::errc::bad_message);
   return bytes.size();
+}
+
+void request_parser::on_finish_impl(error_code& ec) {
+  if (!decoder_) return;
+  const auto ok = decoder_->finish();
+  if (ok) return;
+  refuse(http_status(ok.error().code), ok.error().message);
+  ec = boost::system::errc::make_error_code(boost::system::errc::bad_message);
+}
+
+request request_parser::take() {
+  if (decoder_) {
+    std::erase_if(request_.headers, [](const header& h) {
+      return boost::beast::iequals(h.name, "Content-Encoding");
+    });
+  }
+  request_.lease = std::move(lease_);
+  return std::move(request_);
 }
 
 std::size_t request_parser::on_chunk_body_impl(chunk_size, view bytes, error_code& ec) {

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include <boost/beast/http/basic_parser.hpp>
 
+#include "net/body_budget.hpp"
+#include "net/content_coding.hpp"
 #include "net/http_message.hpp"
 
 namespace lp::net {
@@ -26,7 +29,9 @@ std::optional<refusal> split_target(request& r);
 /// Reads one request. Feed it until done() or failure().
 class request_parser : private boost::beast::http::basic_parser<true> {
  public:
-  request_parser(std::size_t header_limit, std::size_t body_limit);
+  /// `budget`: what bodies over small_body share; none: each is bounded alone.
+  request_parser(std::size_t header_limit, std::size_t body_limit,
+                 std::shared_ptr<body_budget> budget = {});
 
   /// Takes bytes from the front of `data` and says how many. Zero: give it more with the next
   /// bytes appended. Stops once behind the header and at the end.
@@ -41,9 +46,19 @@ class request_parser : private boost::beast::http::basic_parser<true> {
   bool wants_continue() const { return wants_continue_; }
   bool keep_alive() const { return boost::beast::http::basic_parser<true>::keep_alive(); }
   bool is_head() const { return request_.method == "HEAD"; }
+  bool compressed() const { return decoder_ != nullptr; }
+  const request& head() const { return request_; }
+  /// Whether the body is known to be at most small_body long.
+  bool small() const;
+  /// Takes a smaller body than at first, or refuses it.
+  void limit_body(std::size_t limit);
+  /// Refuses a body whose claimed length has no room now.
+  void check_room();
+  /// Forgets what came of the body.
+  void drop_body();
 
   /// Valid once done.
-  request take() { return std::move(request_); }
+  request take();
 
  private:
   using error_code = boost::beast::error_code;
@@ -60,20 +75,27 @@ class request_parser : private boost::beast::http::basic_parser<true> {
   std::size_t on_body_impl(view bytes, error_code& ec) override;
   void on_chunk_header_impl(chunk_size, view, error_code&) override {}
   std::size_t on_chunk_body_impl(chunk_size remain, view bytes, error_code& ec) override;
-  void on_finish_impl(error_code&) override {}
+  void on_finish_impl(error_code& ec) override;
 
   std::size_t feed_header(std::string_view data);
   void check_framing();
+  void check_coding();
   void check_host();
+  bool store(std::string_view bytes);
+  void refuse_for_room();
   void refuse(unsigned status, std::string message);
   void refuse(const error_code& ec);
 
   const std::size_t header_limit_;
-  const std::size_t body_limit_;
+  std::size_t body_limit_;
+  const std::shared_ptr<body_budget> budget_;
   std::size_t searched_ = 0;  // bytes of the header known to hold no end of it
   bool started_ = false;
   bool wants_continue_ = false;
   bool http11_ = false;
+  std::shared_ptr<body_lease> lease_;
+  std::unique_ptr<body_decoder> decoder_;
+  std::size_t claimed_ = 0;  // by Content-Length
   request request_;
   std::optional<refusal> failure_;
 };

@@ -2,6 +2,7 @@
 #include "net/http_session.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <boost/asio/post.hpp>
@@ -9,7 +10,7 @@
 
 #include "net/http_errors.hpp"
 #include "net/http_head.hpp"
-#include "runtime/base/log.hpp"
+#include "runtime/base/log_limit.hpp"
 
 namespace lp::net {
 
@@ -17,12 +18,21 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::size_t small_read = 4 * 1024;
 constexpr std::size_t body_read = 64 * 1024;
+// Of a compressed body: what it becomes is a thousand times as much at most, and others wait.
+constexpr std::size_t compressed_read = 2 * 1024;
 // How long and how much is read after a refusal: closing with unread input would reset the
 // connection and could destroy the answer on its way.
+// The time counts from the last bytes, since many clients send all before they read.
 constexpr milliseconds linger_time{2'000};
+constexpr milliseconds longest_linger{30'000};
 constexpr std::size_t linger_bytes = 8 * 1024 * 1024;
+// A body that stalls as long makes its connection one that waits for its client.
+constexpr milliseconds stalled{5'000};
+// Of requests whose body means nothing.
+constexpr std::size_t idle_body = 64 * 1024;
 
 duration smallest_timeout(const http_options& o) {
   return std::max(milliseconds(1), std::min({o.idle_timeout, o.header_timeout, o.body_timeout,
@@ -36,21 +46,36 @@ std::string text(const asio::ip::tcp::endpoint& e) {
 
 }  // namespace
 
-session::session(std::shared_ptr<server_core> core, tcp_socket socket)
+session::session(std::shared_ptr<server_core> core, tcp_socket socket, std::string client)
     : core_(std::move(core)),
       strand_(socket.get_executor()),
       socket_(std::move(socket)),
       timer_(strand_),
       in_(core_->options.header_limit + body_read),
+      client_(std::move(client)),
       tick_(smallest_timeout(core_->options)) {}
 
 session::~session() {
   const std::lock_guard lock(core_->mutex);
-  core_->sessions.erase(this);
+  if (core_->sessions.erase(this) > 0) {
+    const auto own = core_->per_client.find(client_);
+    if (extra_) --core_->extra;
+    if (!extra_ && --own->second == 0) core_->per_client.erase(own);
+  }
   core_->closed.notify_all();
 }
 
-void session::start(bool overload) {
+void session::enlist(bool extra) {
+  core_->sessions.emplace(this, weak_from_this());
+  extra_ = extra;
+  if (extra) {
+    ++core_->extra;
+  } else {
+    ++core_->per_client[client_];
+  }
+}
+
+void session::start(std::string_view overload) {
   error_code ec;
   socket_.set_option(asio::ip::tcp::no_delay(true), ec);
   socket_.non_blocking(true, ec);
@@ -58,25 +83,32 @@ void session::start(bool overload) {
   if (ec) return close();
   remote_ = text(peer);
   local_ = text(socket_.local_endpoint(ec));
-  parser_.emplace(core_->options.header_limit, core_->options.body_limit);
+  parser_.emplace(core_->options.header_limit, core_->options.body_limit, core_->bodies);
   enter(state::idle, core_->options.idle_timeout);
   watch_deadline();
-  if (overload) return refuse(503, "this node has too many connections open");
+  if (!overload.empty()) return refuse(503, overload);
   await_input();
 }
 
 void session::enter(state s, milliseconds timeout) {
+  const time_point now = clock::now();
   state_ = s;
-  deadline_ = clock::now() + timeout;
+  deadline_ = now + timeout;
+  next_probe_ = time_point::max();
+  const bool waits = s == state::idle || s == state::header || s == state::lingering;
+  const time_point idle_from = s == state::body ? now + stalled : now;
+  idle_from_ = waits || s == state::body ? idle_from.time_since_epoch().count() : 0;
 }
 
 // No timeout is shorter than a tick, so a timer set for at most a tick never oversleeps a deadline
 // that is set meanwhile: changing the deadline costs no system call and no timer operation.
 void session::watch_deadline() {
-  timer_.expires_at(std::min(deadline_, clock::now() + tick_));
+  timer_.expires_at(std::min({deadline_, next_probe_, clock::now() + tick_}));
   timer_.async_wait([self = shared_from_this()](const error_code& ec) {
     if (ec || self->state_ == state::closed) return;
-    if (clock::now() >= self->deadline_) self->on_deadline();
+    const time_point now = clock::now();
+    if (now >= self->deadline_) self->on_deadline();
+    if (self->state_ == state::handling && now >= self->next_probe_) self->probe();
     if (self->state_ != state::closed) self->watch_deadline();
   });
 }
@@ -112,7 +144,8 @@ void session::on_readable(const error_code& ec) {
   awaiting_input_ = false;
   if (state_ == state::closed || state_ == state::writing) return;
   if (ec) return on_input_end(ec);
-  const std::size_t want = state_ == state::body ? body_read : small_read;
+  const std::size_t of_body = parser_->compressed() ? compressed_read : body_read;
+  const std::size_t want = state_ == state::body ? of_body : small_read;
   error_code failed;
   const std::size_t count =
       socket_.read_some(in_.prepare(std::min(want, in_.max_size() - in_.size())), failed);
@@ -129,21 +162,24 @@ void session::on_input(std::size_t count) {
     case state::lingering:
       in_.consume(in_.size());
       drained_ += count;
-      return drained_ > linger_bytes ? close() : await_input();
+      deadline_ = std::min(linger_end_, clock::now() + linger_time);
+      return drained_ > core_->options.body_limit + linger_bytes ? close() : await_input();
+    case state::body:
+      idle_from_ = (clock::now() + stalled).time_since_epoch().count();
+      return advance();
     default:
       return advance();
   }
 }
 
-// The end of input counts as the client's leaving, since a closed connection looks no different.
-// Answers are sent all the same: a client that closed only its sending half reads them.
+// The end of input need not be the client's leaving: it may have closed its sending half alone (RFC
+// 9112, 9.6). A closed connection looks no different until something is sent.
 void session::on_input_end(const error_code& ec) {
   input_ended_ = true;
   if (ec != asio::error::eof) return close();
   switch (state_) {
     case state::handling:
-      if (const auto e = exchange_.lock()) e->client_gone();
-      return;
+      return begin_probing();
     case state::lingering:
       return close();
     default:
@@ -157,7 +193,8 @@ void session::advance() {
     const auto bytes = in_.cdata();
     const std::size_t used = parser_->feed({static_cast<const char*>(bytes.data()), bytes.size()});
     in_.consume(used);
-    if (!had_header && parser_->header_done() && !parser_->failure()) on_header();
+    const bool head_came = !had_header && parser_->header_done() && !parser_->failure();
+    if (head_came && !on_header()) return;
     if (used == 0) break;
   }
   if (const auto& failure = parser_->failure()) return refuse(failure->status, failure->message);
@@ -172,28 +209,60 @@ void session::advance() {
   await_input();
 }
 
-void session::on_header() {
-  if (parser_->done()) return;
+// What the head alone tells: false if the request has been answered and its body is not read.
+bool session::on_header() {
+  const request& head = parser_->head();
+  origin_ = head.header_value("Origin");
+  told_ = check_head();
+  if (told_ && !(parser_->small() && !parser_->wants_continue())) {
+    begin_answer();
+    keep_alive_ = false;
+    must_linger_ = true;
+    write(*std::exchange(told_, std::nullopt));
+    return false;
+  }
+  if (parser_->done()) return true;
+  if (head.method != "POST" && head.method != "PUT" && head.method != "PATCH") {
+    parser_->limit_body(idle_body);
+  }
+  parser_->check_room();
+  if (parser_->failure()) return true;
   enter(state::body, core_->options.body_timeout);
-  if (!parser_->wants_continue() || in_.size() > 0) return;
+  if (!parser_->wants_continue() || in_.size() > 0) return true;
   // 25 bytes always fit into the empty send buffer of a connection that awaits its turn.
-  constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
   error_code ec;
   socket_.write_some(asio::buffer(go_on), ec);
+  return true;
+}
+
+std::optional<response> session::check_head() {
+  try {
+    if (auto answer = core_->cors.preflight(parser_->head())) return answer;
+    if (core_->options.check_head) return core_->options.check_head(parser_->head());
+    return std::nullopt;
+  } catch (const std::exception& failure) {
+    log::error("http", "looking at a request's head failed: {}", failure.what());
+    return error_response({ec::internal, failure.what(), {}});
+  }
+}
+
+void session::begin_answer() {
+  const auto number = core_->requests.fetch_add(1, std::memory_order_relaxed);
+  request_id_ = fmt::format("{}-{:x}", core_->id_prefix, number);
+  to_head_ = parser_->is_head();
+  keep_alive_ = parser_->keep_alive();
 }
 
 void session::handle() {
   enter(state::handling, core_->options.answer_timeout);
-  const auto number = core_->requests.fetch_add(1, std::memory_order_relaxed);
-  to_head_ = parser_->is_head();
-  keep_alive_ = parser_->keep_alive();
+  begin_answer();
+  if (told_) return write(*std::exchange(told_, std::nullopt));
   request r = parser_->take();
-  r.id = request_id_ = fmt::format("{}-{:x}", core_->id_prefix, number);
+  r.id = request_id_;
   r.remote = remote_;
   r.local = local_;
   const auto e = std::make_shared<exchange>(shared_from_this());
   exchange_ = e;
-  if (input_ended_) e->client_gone();
   try {
     core_->handle(std::move(r), responder(e));
   } catch (const std::exception& failure) {
@@ -202,17 +271,24 @@ void session::handle() {
   } catch (...) {
     e->send(error_response({ec::internal, "the handler failed", {}}));
   }
-  if (state_ == state::handling) await_input();
+  if (state_ != state::handling) return;
+  if (input_ended_) return begin_probing();
+  await_input();
 }
 
 void session::refuse(unsigned status, std::string_view message) {
   core_->refused.fetch_add(1, std::memory_order_relaxed);
+  if (status == 503) log::sparingly(log::level::warn, "http", message, "503: {}", message);
+  response told = error_response(status, message);
+  if (status == 503) told.headers.push_back({"Retry-After", "1"});
+  if (status == 415) told.headers.push_back({"Accept-Encoding", std::string(accepted_codings)});
+  origin_ = parser_->head().header_value("Origin");
+  parser_->drop_body();
+  told_.reset();
   request_id_.clear();
   to_head_ = false;
   keep_alive_ = false;
   must_linger_ = true;
-  response told = error_response(status, message);
-  if (status == 503) told.headers.push_back({"Retry-After", "1"});
   write(std::move(told));
 }
 
@@ -229,6 +305,7 @@ void session::answer(response r) {
 void session::write(response r) {
   enter(state::writing, core_->options.write_timeout);
   if (core_->draining) keep_alive_ = false;
+  core_->cors.add_to(r, origin_);
   body_ = std::move(r.body);
   const std::size_t size = body_ ? body_->size() : 0;
   r.first = std::min(r.first, size);
@@ -236,7 +313,7 @@ void session::write(response r) {
   write_head(head_, r, request_id_, keep_alive_);
   const bool with_body = !to_head_ && may_have_body(r.status) && r.count > 0;
   const std::array<asio::const_buffer, 2> parts{
-      asio::buffer(head_),
+      asio::buffer(head_) + early_,
       with_body ? asio::buffer(body_->data() + r.first, r.count) : asio::const_buffer()};
   // Most answers fit into the kernel's buffer and are sent at once. Not where further requests
   // wait: their answers would pile up on this stack.
@@ -260,8 +337,10 @@ void session::on_written(const error_code& ec) {
 }
 
 void session::next_request() {
-  parser_.emplace(core_->options.header_limit, core_->options.body_limit);
+  parser_.emplace(core_->options.header_limit, core_->options.body_limit, core_->bodies);
   exchange_.reset();
+  origin_.clear();
+  early_ = 0;
   if (in_.size() == 0 && in_.capacity() > body_read / 2) in_.shrink_to_fit();
   enter(state::idle, core_->options.idle_timeout);
   if (core_->draining && in_.size() == 0) return close();
@@ -270,25 +349,11 @@ void session::next_request() {
 
 void session::linger() {
   enter(state::lingering, linger_time);
+  linger_end_ = clock::now() + (parser_->header_done() ? longest_linger : linger_time);
   error_code ec;
   socket_.shutdown(tcp_socket::shutdown_send, ec);
   in_.consume(in_.size());
   await_input();
-}
-
-void session::post_close(bool gently) {
-  asio::post(strand_, [self = shared_from_this(), gently] {
-    if (!gently || self->state_ == state::idle) self->close();
-  });
-}
-
-void session::close() {
-  if (state_ == state::closed) return;
-  state_ = state::closed;
-  if (const auto e = exchange_.lock()) e->revoke();
-  error_code ec;
-  socket_.close(ec);
-  timer_.cancel();
 }
 
 }  // namespace lp::net

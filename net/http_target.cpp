@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "net/content_type.hpp"
 #include "net/http_parser.hpp"
 
 namespace lp::net {
@@ -55,10 +56,13 @@ bool parse_query(std::string_view text, request& r) {
 }
 
 // "http://host/path" is how proxies write it; everybody else sends "/path".
-std::string_view without_authority(std::string_view target) {
-  if (!target.starts_with("http://") && !target.starts_with("https://")) return target;
-  const std::size_t slash = target.find('/', target.find("://") + 3);
-  return slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
+std::string without_authority(const std::string& target) {
+  const std::string scheme = lower_case(std::string_view(target).substr(0, 8));
+  if (!scheme.starts_with("http://") && scheme != "https://") return target;
+  const std::size_t end = target.find_first_of("/?#", target.find("://") + 3);
+  if (end == std::string::npos) return "/";
+  std::string out(target[end] == '/' ? "" : "/");
+  return out.append(target, end);
 }
 
 }  // namespace
@@ -68,7 +72,8 @@ std::optional<refusal> split_target(request& r) {
     r.path = r.target;
     return std::nullopt;
   }
-  const std::string_view target = without_authority(r.target);
+  const std::string whole = without_authority(r.target);
+  const std::string_view target = whole;
   if (!target.starts_with('/')) return refusal{400, "the request target must begin with /"};
   if (target.find('#') != std::string_view::npos) {
     return refusal{400, "the request target must not hold a fragment (#)"};

@@ -39,22 +39,35 @@ const router::methods* router::find(std::string_view path) const {
   return nullptr;
 }
 
+router::methods::const_iterator router::find(const methods& known, const request& head) {
+  return known.find(head.method == "HEAD" ? "GET" : std::string_view(head.method));
+}
+
+std::optional<response> router::check(const request& head) const {
+  const bool asks = head.method == "OPTIONS";
+  const methods* known = find(head.path);
+  if (known == nullptr && !(asks && head.path == "*")) {
+    return error_response({ec::not_found, fmt::format("no route {}", head.path), {}});
+  }
+  if (known != nullptr && find(*known, head) != known->end()) return std::nullopt;
+  const std::string allow = (known == nullptr ? "GET, HEAD, POST" : allowed(*known)) + ", OPTIONS";
+  response out;
+  out.status = 204;
+  if (!asks) {
+    out = error_response({ec::method_not_allowed,
+                          fmt::format("{} takes {}, not {}", head.path, allow, head.method),
+                          {}});
+  }
+  out.headers.push_back({"Allow", allow});
+  return out;
+}
+
 void router::operator()(request&& r, responder reply) const {
-  const methods* known = find(r.path);
-  if (!known) {
-    reply.send(error_response({ec::not_found, fmt::format("no route {}", r.path), {}}));
+  if (auto answer = check(r)) {
+    reply.send(std::move(*answer));
     return;
   }
-  const auto found = known->find(r.method == "HEAD" ? "GET" : std::string_view(r.method));
-  if (found == known->end()) {
-    const std::string allow = allowed(*known);
-    auto out = error_response(
-        {ec::method_not_allowed, fmt::format("{} takes {}, not {}", r.path, allow, r.method), {}});
-    out.headers.push_back({"Allow", allow});
-    reply.send(std::move(out));
-    return;
-  }
-  found->second(std::move(r), std::move(reply));
+  find(*find(r.path), r)->second(std::move(r), std::move(reply));
 }
 
 }  // namespace lp::net

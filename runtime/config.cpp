@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include "net/cors.hpp"
 #include "net/hub_client.hpp"
 #include "runtime/config_reader.hpp"
 #include "runtime/unpriced.hpp"
@@ -137,6 +138,23 @@ bool is_token(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
 }
 
+// What strangers may take of a gateway.
+void read_limits(table_reader& t, gateway_config& g) {
+  g.bodies = t.bytes("bodies", std::max(g.bodies, g.max_body));
+  if (g.bodies < g.max_body) t.mistake("bodies", "expected at least max_body, which is of one");
+  g.max_connections = t.whole("max_connections", g.max_connections, 1, 1'000'000);
+  g.max_connections_per_address =
+      t.whole("max_connections_per_address",
+              std::min(g.max_connections_per_address, (g.max_connections + 1) / 2), 0, 1'000'000);
+  g.idle_timeout = t.time("idle_timeout", g.idle_timeout);
+  g.body_timeout = t.time("body_timeout", g.body_timeout);
+  for (const std::string& text : t.texts("cors_origins")) {
+    auto origin = net::parse_origin(text);
+    if (!origin) t.mistake("cors_origins", origin.error().message);
+    if (origin) g.cors_origins.push_back(std::move(*origin));
+  }
+}
+
 result<void> read_gateway(reading& r, const toml::table& table) {
   table_reader t = r.table(table, "[[gateway]]");
   gateway_config g;
@@ -156,6 +174,7 @@ result<void> read_gateway(reading& r, const toml::table& table) {
   g.job_timeout = t.time("job_timeout", g.job_timeout);
   g.max_jobs = t.whole("max_jobs", g.max_jobs, 1, 100'000);
   g.max_body = t.bytes("max_body", g.max_body);
+  read_limits(t, g);
   g.media_bytes = t.bytes("media_bytes", g.media_bytes);
   g.media_life = t.time("media_life", g.media_life);
   auto caps = read_price_rules(t, "gateway", "max_price", r.file);

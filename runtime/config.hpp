@@ -44,6 +44,12 @@ struct gateway_config {
   milliseconds job_timeout{300'000};
   std::uint64_t max_jobs = 256;
   std::uint64_t max_body = 16ULL << 20;
+  std::uint64_t bodies = 256ULL << 20;  ///< bytes of all requests under way together
+  std::uint64_t max_connections = 1024;
+  std::uint64_t max_connections_per_address = 512;  ///< 0: no such limit
+  milliseconds idle_timeout{60'000};                ///< of a connection without a request
+  milliseconds body_timeout{60'000};                ///< for the body of one request
+  std::vector<std::string> cors_origins;            ///< whose pages may use it; "*": all
   std::uint64_t media_bytes = 512ULL << 20;
   milliseconds media_life{3'600'000};
   std::vector<payments::price_rule> max_prices;  ///< the most it pays; no rule: any price

@@ -32,6 +32,12 @@ toml::table to_table(const gateway_config& g) {
                      {"job_timeout", ms(g.job_timeout)},
                      {"max_jobs", number(g.max_jobs)},
                      {"max_body", number(g.max_body)},
+                     {"bodies", number(g.bodies)},
+                     {"max_connections", number(g.max_connections)},
+                     {"max_connections_per_address", number(g.max_connections_per_address)},
+                     {"idle_timeout", ms(g.idle_timeout)},
+                     {"body_timeout", ms(g.body_timeout)},
+                     {"cors_origins", list(g.cors_origins)},
                      {"media_bytes", number(g.media_bytes)},
                      {"media_life", ms(g.media_life)},
                      {"max_price", to_array(g.max_prices)}};

@@ -5,15 +5,19 @@
 #include <array>
 #include <utility>
 
+#include <sys/resource.h>
+
 #include <fmt/core.h>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "actors/terms.hpp"
+#include "net/content_type.hpp"
 #include "net/http_errors.hpp"
 #include "pipelines/openapi.hpp"
 #include "runtime/answers.hpp"
 #include "runtime/base/bytes.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/node.hpp"
 #include "runtime/quotes.hpp"
 #include "runtime/request_body.hpp"
@@ -36,8 +40,25 @@ net::http_options server_options(const gateway_config& g) {
   o.address = g.http.host == "localhost" ? "127.0.0.1" : g.http.host;
   o.port = g.http.port;
   o.body_limit = g.max_body;
+  o.bodies_limit = g.bodies;
+  o.max_connections = g.max_connections;
+  o.max_connections_per_address = g.max_connections_per_address;
+  o.idle_timeout = g.idle_timeout;
+  o.body_timeout = g.body_timeout;
+  o.cors_origins = g.cors_origins;
   o.answer_timeout = g.job_timeout + answer_margin;
   return o;
+}
+
+// Each connection is a descriptor; some more are for peers, models and files.
+void warn_of_descriptors(const gateway_config& g) {
+  constexpr rlim_t others = 128;
+  rlimit has{};
+  if (::getrlimit(RLIMIT_NOFILE, &has) != 0 || has.rlim_cur >= g.max_connections + others) return;
+  log::warn("http",
+            "gateway {}: this process may have {} files open, which is less than max_connections, "
+            "{}, needs: raise the limit (ulimit -n, LimitNOFILE) or lower the setting",
+            g.name, has.rlim_cur, g.max_connections);
 }
 
 // "true" for text compared in a time that does not tell how much of it was right.
@@ -69,8 +90,11 @@ result<std::unique_ptr<http_front>> http_front::start(const gateway_config& g,
                                                       net::event_loop& loop) {
   std::unique_ptr<http_front> front(new http_front(g, std::move(gateway)));
   front->add_routes();
+  net::http_options options = server_options(g);
+  options.check_head = [f = front.get()](const net::request& head) { return f->check_head(head); };
+  warn_of_descriptors(g);
   auto server = net::http_server::start(
-      server_options(g),
+      options,
       [f = front.get()](net::request&& r, net::responder reply) {
         f->router_(std::move(r), std::move(reply));
       },
@@ -112,12 +136,26 @@ void http_front::add_routes() {
   });
 }
 
+std::optional<net::response> http_front::check_head(const net::request& head) const {
+  auto answer = router_.check(head);
+  if (!answer && head.method == "POST" && !authorised(head)) {
+    answer = net::error_response({ec::unauthorized, "Invalid bearer token.", {}});
+  }
+  return answer;
+}
+
+// The scheme's name is of any case (RFC 9110, 11.1). Two headers could mean two things to a proxy
+// and to us: then neither counts.
 bool http_front::authorised(const net::request& r) const {
   if (config_.tokens.empty()) return true;
-  std::string_view given = r.header_value("Authorization");
-  constexpr std::string_view scheme = "Bearer ";
-  if (given.substr(0, scheme.size()) != scheme) return false;
-  given.remove_prefix(scheme.size());
+  constexpr std::string_view scheme = "bearer ";
+  constexpr std::string_view name = "authorization";
+  const auto headers = std::count_if(r.headers.begin(), r.headers.end(), [&](const net::header& h) {
+    return net::lower_case(h.name) == name;
+  });
+  std::string_view given = r.header_value(name);
+  if (headers != 1 || net::lower_case(given.substr(0, scheme.size())) != scheme) return false;
+  given = net::trim_blanks(given.substr(scheme.size()));
   return std::any_of(config_.tokens.begin(), config_.tokens.end(),
                      [&](const std::string& token) { return same_secret(given, token); });
 }
@@ -125,7 +163,6 @@ bool http_front::authorised(const net::request& r) const {
 void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
                               net::responder reply) {
   const auto refuse = [&](const error& e) { reply.send(net::error_response(e)); };
-  if (!authorised(r)) return refuse({ec::unauthorized, "Invalid bearer token.", {}});
   const auto delivery = delivery_of(r);
   if (!delivery) return refuse(delivery.error());
   const auto query = r.query;
@@ -167,7 +204,6 @@ void http_front::run_pipeline(const pipelines::description& d, net::request&& r,
 
 void http_front::quote(net::request&& r, net::responder reply) {
   const auto refuse = [&](const error& e) { reply.send(net::error_response(e)); };
-  if (!authorised(r)) return refuse({ec::unauthorized, "Invalid bearer token.", {}});
   const auto asked = read_quote_request(std::move(r));
   if (!asked) return refuse(asked.error());
   const pipelines::description& d = *asked->pipeline;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "actors/protocol.hpp"
 #include "net/event_loop.hpp"
@@ -33,6 +34,8 @@ class http_front {
   void run_pipeline(const pipelines::description& d, net::request&& r, net::responder reply);
   void quote(net::request&& r, net::responder reply);
   void health(net::responder reply);
+  /// Decides from the head alone what it can: routes and tokens come before a body is read.
+  std::optional<net::response> check_head(const net::request& head) const;
   bool authorised(const net::request& r) const;
 
   gateway_config config_;

@@ -115,6 +115,11 @@ result<quote_request> read_form(net::request&& r) {
   return quote_request{*d, std::move(*params)};
 }
 
+// How some clients write that there is no picture.
+bool is_empty(const json::value& told) {
+  return told.is_string() && told.get_string().empty();
+}
+
 // A side of a picture, 0 if it is none.
 std::uint32_t side_of(const json::object& picture, const char* name) {
   const json::value* v = picture.if_contains(name);
@@ -137,7 +142,7 @@ result<quote_request> read_quote_request(net::request&& r) {
   for (const pipelines::parameter& p : (*d)->parameters) {
     if (p.type != pipelines::parameter::kind::file || fields == nullptr) continue;
     const json::value* told = fields->if_contains(p.name);
-    if (told == nullptr || told->is_null() || !p.file.picture) {
+    if (told == nullptr || told->is_null() || !p.file.picture || is_empty(*told)) {
       fields->erase(p.name);
       continue;
     }

@@ -8,6 +8,7 @@
 
 #include "net/json_body.hpp"
 #include "net/multipart.hpp"
+#include "runtime/base/byte_order_mark.hpp"
 
 namespace lp::runtime {
 
@@ -19,7 +20,7 @@ using pipelines::parameter;
 result<request_body> read_form(const pipelines::description& d, net::request&& r) {
   const auto parts = net::parse_form_body(r);
   if (!parts) return fail(parts.error());
-  const shared_bytes body = share(std::move(r.body));
+  const shared_bytes body = net::take_body(std::move(r));
   request_body out;
   std::string_view max_price;
   std::vector<std::pair<std::string, std::string_view>> fields;
@@ -30,15 +31,16 @@ result<request_body> read_form(const pipelines::description& d, net::request&& r
       if (!max_price.empty()) {
         return fail(ec::bad_request, "the form: \"max_price\" was sent twice");
       }
-      max_price = part.content(*body);
+      max_price = without_mark(part.content(*body));
     }
     if (p == nullptr) continue;
     if (p->type != parameter::kind::file) {
-      fields.emplace_back(part.name, part.content(*body));
+      fields.emplace_back(part.name, without_mark(part.content(*body)));
       continue;
     }
-    // A page's form sends this where no file was chosen.
-    if (part.is_file && part.filename.empty() && part.size == 0) continue;
+    // Pages send an empty part without a file's name where none was chosen, and scripts a plain
+    // field; an empty file that has a name is a mistake of its own.
+    if (part.filename.empty() && part.size == 0) continue;
     const bool again = std::any_of(out.files.begin(), out.files.end(),
                                    [&](const auto& f) { return f.field == part.name; });
     if (again) {

@@ -144,6 +144,7 @@ TEST(http_server, the_absolute_form_of_a_target_is_taken) {
   running_server s([](request&& r, responder reply) { reply.send(text_response(200, r.path)); });
   EXPECT_EQ(get(s.client().get("http://example.org/p?q=1", soon())).body, "/p");
   EXPECT_EQ(get(s.client().get("http://example.org", soon())).body, "/");
+  EXPECT_EQ(get(s.client().get("HTTP://example.org?q=/a", soon())).body, "/");
 }
 
 TEST(http_server, tells_its_origin_as_the_client_sees_it) {

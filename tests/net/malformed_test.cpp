@@ -83,7 +83,7 @@ void add_request_lines(std::vector<wrong>& out) {
   for (const std::string& line : lines) {
     out.push_back({"request line", line + "\r\nHost: h\r\n\r\n"});
   }
-  for (const char* method : {"GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "post", "BREW"}) {
+  for (const char* method : {"GET", "PUT", "DELETE", "PATCH", "TRACE", "post", "BREW"}) {
     out.push_back({"method", fmt::format("{} /job HTTP/1.1\r\nHost: h\r\n\r\n", method)});
   }
   for (const char* path : {"/", "/jo", "/job/", "/job/x", "/JOB", "//job", "/job%2f", "/./job"}) {
@@ -212,7 +212,6 @@ void add_json(std::vector<wrong>& out) {
                                 "{\"a\":\"\t\"}",
                                 "{\"a\":1 /* c */}",
                                 "// c\n{}",
-                                "\xEF\xBB\xBF{}",
                                 "prompt=a+cat",
                                 std::string("{\"a\":\"\0\"}", 9),
                                 "{\"a\":\"" + bytes({0xff}) + "\"}",

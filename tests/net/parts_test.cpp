@@ -48,8 +48,11 @@ TEST(router, tells_what_is_allowed) {
   auto c = s.client();
   const auto r = get(c.send("DELETE", "/x", {}, {}, soon()));
   EXPECT_EQ(r.status, 405U);
-  EXPECT_EQ(header_of(r, "Allow"), "GET, HEAD, POST");
-  EXPECT_EQ(r.body, R"({"detail":{"msg":"/x takes GET, HEAD, POST, not DELETE"}})");
+  EXPECT_EQ(header_of(r, "Allow"), "GET, HEAD, POST, OPTIONS");
+  EXPECT_EQ(r.body, R"({"detail":{"msg":"/x takes GET, HEAD, POST, OPTIONS, not DELETE"}})");
+  const auto asked = get(c.send("OPTIONS", "/x", {}, {}, soon()));
+  EXPECT_EQ(asked.status, 204U);
+  EXPECT_EQ(header_of(asked, "Allow"), "GET, HEAD, POST, OPTIONS");
   const auto head = get(c.send("HEAD", "/x", {}, {}, soon()));
   EXPECT_EQ(head.status, 200U);
   EXPECT_EQ(header_of(head, "Content-Length"), "3");
@@ -87,16 +90,26 @@ TEST(json_body, messages_tell_the_place) {
   EXPECT_EQ(get(parse_json(" {\"a\":[1,2.5,\"\\u00e4\"]} ")).as_object().size(), 1U);
 }
 
+TEST(json_body, a_byte_order_mark_is_passed_over) {
+  EXPECT_EQ(get(parse_json("\xEF\xBB\xBF{\"a\":1}")).at("a"), 1);
+  EXPECT_FALSE(parse_json("\xEF\xBB\xBF"));
+  EXPECT_FALSE(parse_json("\xEF\xBB\xBF\xEF\xBB\xBF{}")) << "one, not many";
+  EXPECT_FALSE(parse_json(std::string("\xFF\xFE{\0}\0", 6))) << "UTF-16";
+}
+
 TEST(json_body, content_types) {
   request r;
   r.body = "{}";
   EXPECT_TRUE(parse_json_body(r));
   for (const char* good : {"application/json", "Application/JSON ; charset=UTF-8",
-                           "application/json;charset=\"utf-8\"", "application/json; v=1"}) {
+                           "application/json;charset=\"utf-8\"", "application/json; v=1",
+                           "application/json; charset=utf8", "application/json; charset=us-ascii",
+                           "application/json; charset=latin1", "application/json; charset",
+                           "application/json;", "application/json; charset=\"utf-8"}) {
     r.headers = {{"content-type", good}};
     EXPECT_TRUE(parse_json_body(r)) << good;
   }
-  for (const char* bad : {"text/json", "application/json; charset=latin1", "", "multipart/x"}) {
+  for (const char* bad : {"text/json", "application/jsonp", "; charset=utf-8", "", "multipart/x"}) {
     r.headers = {{"content-type", bad}};
     EXPECT_EQ(parse_json_body(r).error().code, ec::unsupported_media) << bad;
   }

@@ -152,6 +152,50 @@ TEST(cluster, a_gateway_with_tokens_wants_one) {
   EXPECT_EQ(with("Bearer wrong!"), 401U);
   EXPECT_EQ(with("secret"), 401U);
   EXPECT_EQ(with("Bearer secret"), 200U);
+  EXPECT_EQ(with("bearer secret"), 200U);
+  EXPECT_EQ(with("BEARER   secret "), 200U);
+  EXPECT_EQ(with("Bearer Secret"), 401U) << "the token itself is of one case";
+  EXPECT_EQ(with("Bearersecret"), 401U);
+  const auto twice = client.connect().send(
+      "POST", "/noop", "{}", {{"Authorization", "Bearer secret"}, {"authorization", "Bearer x"}},
+      clock::now() + patience);
+  ASSERT_TRUE(twice);
+  EXPECT_EQ(twice->status, 401U);
+}
+
+TEST(cluster, a_token_comes_before_the_body) {
+  test_cluster cluster(noop_cluster(0, "", "tokens = [\"secret\"]"));
+  const auto client = cluster.client();
+  for (const char* route : {"/noop", "/quote", "/image-to-image", "/nowhere"}) {
+    auto c = client.connect();
+    ASSERT_TRUE(c.write(fmt::format("POST {} HTTP/1.1\r\nHost: h\r\nContent-Length: 15000000\r\n"
+                                    "Expect: 100-continue\r\n\r\n",
+                                    route),
+                        clock::now() + patience));
+    const auto reply = c.read_reply(clock::now() + patience);
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->status, std::string(route) == "/nowhere" ? 404U : 401U);
+  }
+}
+
+TEST(cluster, pages_of_configured_origins_may_use_it) {
+  test_cluster cluster(
+      noop_cluster(0, "", "tokens = [\"secret\"]\ncors_origins = [\"https://app.example\"]"));
+  const auto client = cluster.client();
+  auto c = client.connect();
+  const auto asked =
+      c.send("OPTIONS", "/noop", {},
+             {{"Origin", "https://app.example"}, {"Access-Control-Request-Method", "POST"}},
+             clock::now() + patience);
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->status, 204U) << "browsers ask without a token";
+  const auto refused =
+      c.send("POST", "/noop", "{}", {{"Origin", "https://app.example"}}, clock::now() + patience);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 401U);
+  const std::string* allowed = net::find_header(refused->headers, "Access-Control-Allow-Origin");
+  ASSERT_NE(allowed, nullptr);
+  EXPECT_EQ(*allowed, "https://app.example");
 }
 
 TEST(cluster, a_client_that_leaves_takes_its_job_along) {
@@ -228,6 +272,19 @@ TEST(cluster, draining_finishes_what_runs_and_refuses_the_rest) {
   const answer a = pending.get();
   EXPECT_EQ(a.status, 200U) << a.text;
   EXPECT_FALSE(net::http_client::connect("127.0.0.1", client.port(), clock::now() + seconds(1)));
+}
+
+TEST(cluster, jobs_that_outlast_the_draining_are_answered) {
+  test_cluster cluster(noop_cluster());
+  const auto client = cluster.client();
+  auto pending = std::async(std::launch::async, [&] {
+    return client.post("/noop", R"({"delay_ms":50000,"steps":5000})");
+  });
+  ASSERT_TRUE(eventually([&] { return running(client) == 1; }));
+  EXPECT_FALSE(cluster->shut_down(clock::now() + milliseconds(200)));
+  const answer a = pending.get();
+  EXPECT_EQ(a.status, 503U) << a.text;
+  EXPECT_NE(message(a).find("drain_timeout"), std::string::npos) << a.text;
 }
 
 TEST(cluster, peers_of_another_cluster_are_not_met) {

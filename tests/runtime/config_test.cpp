@@ -119,6 +119,14 @@ INSTANTIATE_TEST_SUITE_P(
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"here\"", "f.toml:3: [[gateway]] http: expected"},
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:70000\"",
               "f.toml:3: [[gateway]] http"},
+        wrong{
+            "[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = [\"127.0.0.1:2\"]\n"
+            "bodies = \"1 MiB\"",
+            "f.toml:5: [[gateway]] bodies: expected at least max_body"},
+        wrong{
+            "[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = [\"127.0.0.1:2\"]\n"
+            "cors_origins = [\"https://a.example/\"]",
+            "f.toml:5: [[gateway]] cors_origins: expected \"*\" or an origin"},
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = \"o\"",
               "f.toml:4: [[gateway]] orchestrators: expected a list of texts"},
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\norchestrators = [\"x\"]",

@@ -64,6 +64,30 @@ TEST(form, noop_takes_json_as_well) {
   EXPECT_EQ(got->status, 415U);
 }
 
+TEST(form, empty_fields_of_files_are_absent) {
+  test_cluster cluster(noop_cluster());
+  const auto client = cluster.client();
+  net::form_writer plain;
+  plain.add("file", "");
+  plain.add("data", "\xEF\xBB\xBFx");
+  const answer a = client.post_form("/noop", std::move(plain));
+  ASSERT_EQ(a.status, 200U) << a.text;
+  EXPECT_EQ(a.body.at("data").as_string(), "x") << "without its byte-order mark";
+  net::form_writer page;
+  page.add_file("file", "", "application/octet-stream", "");
+  EXPECT_EQ(client.post_form("/noop", std::move(page)).status, 200U);
+  // Absent, not wrong: what is missing is told as missing.
+  for (const char* field : {"image", "mask_image"}) {
+    net::form_writer form;
+    form.add("prompt", "x");
+    form.add(field, "");
+    const answer missing = client.post_form("/image-to-image", std::move(form));
+    EXPECT_EQ(missing.status, 422U);
+    EXPECT_NE(missing.text.find("Field required"), std::string::npos) << missing.text;
+    EXPECT_EQ(missing.text.find("mask_image"), std::string::npos) << missing.text;
+  }
+}
+
 TEST(form, wrong_ones_are_told_why) {
   test_cluster cluster(noop_cluster());
   const auto client = cluster.client();

@@ -12,6 +12,7 @@
 
 #include <fmt/core.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <CLI/CLI.hpp>
 
 #include "pipelines/engine.hpp"
@@ -57,6 +58,15 @@ void guard_shutdown(lp::milliseconds limit) {
                    limit.count() / 1000.0);
     std::_Exit(exit_undrained);
   }).detach();
+}
+
+// Connections, models and files are descriptors; the usual soft limit is for programs that use
+// select().
+void raise_descriptor_limit() {
+  rlimit has{};
+  if (::getrlimit(RLIMIT_NOFILE, &has) != 0) return;
+  has.rlim_cur = has.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &has);
 }
 
 // Listens from before the start on: a node is to be stopped while it starts, too. The signals are
@@ -174,5 +184,6 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
   return run(std::move(*c), file, only, signals);
 }
