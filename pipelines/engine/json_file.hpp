@@ -13,7 +13,8 @@
 
 namespace lp::engine {
 
-/// The whole file without a byte-order mark; ec::bad_file if it cannot be read or is larger than `limit` bytes.
+/// The whole file without a byte-order mark; ec::bad_file if it cannot be read or is larger than
+/// `limit` bytes.
 result<std::string> read_text_file(const std::filesystem::path& path,
                                    std::size_t limit = std::size_t{64} << 20);
 
