@@ -114,6 +114,14 @@ TEST(missing_parts, are_told_by_name) {
   std::filesystem::remove_all(copy);
 }
 
+TEST(needed_files, an_index_may_begin_with_a_byte_order_mark) {
+  const auto plain = parts_of_index(index);
+  const auto marked = parts_of_index(std::string("\xEF\xBB\xBF") + index);
+  ASSERT_TRUE(plain);
+  ASSERT_TRUE(marked) << marked.error().message;
+  EXPECT_EQ(marked->size(), plain->size());
+}
+
 TEST(weights_summary, counts_parameters_by_dtype) {
   const std::filesystem::path unet = LP_SOURCE_DIR "/examples/models/shapes-64/unet";
   const auto s = summarise_folder(unet);
