@@ -13,7 +13,7 @@
 #include "net/byte_stream.hpp"
 #include "net/local_twin.hpp"
 #include "net/socket_stream.hpp"
-#include "runtime/base/log.hpp"
+#include "runtime/base/log_limit.hpp"
 
 namespace lp::net {
 
@@ -158,15 +158,20 @@ void socket_listener::open(std::shared_ptr<socket_stream> stream) {
     oldest->abandon();
   }
   opening_.insert(opening_.end(), stream);
-  stream->open_accepted([self = shared_from_this(), raw = stream.get()](bool ok) {
-    const auto found =
-        std::find_if(self->opening_.begin(), self->opening_.end(),
-                     [raw](const std::shared_ptr<socket_stream>& s) { return s.get() == raw; });
-    if (found == self->opening_.end()) return;  // given up
-    const auto mine = *found;
-    self->opening_.erase(found);
-    if (ok && !self->stopped_) self->accepted_(mine);
-  });
+  stream->open_accepted(
+      [self = shared_from_this(), raw = stream.get()](const std::string& failure) {
+        const auto found =
+            std::find_if(self->opening_.begin(), self->opening_.end(),
+                         [raw](const std::shared_ptr<socket_stream>& s) { return s.get() == raw; });
+        if (found == self->opening_.end()) return;  // given up
+        const auto mine = *found;
+        self->opening_.erase(found);
+        if (self->stopped_) return;
+        if (failure.empty()) return self->accepted_(mine);
+        log::sparingly(log::level::warn, "network", mine->address() + failure,
+                       "{} is refused at {}:{}: {}", mine->address(), self->address(), self->port(),
+                       failure);
+      });
 }
 
 }  // namespace

@@ -59,7 +59,8 @@ class byte_stream {
   virtual std::uint16_t port() const = 0;
 };
 
-/// A stream that connects to `host`, a name or an address, once it is started.
+/// A stream that connects to `host`, a name or an address, once it is started. Without TLS it goes
+/// no farther than this host.
 std::shared_ptr<byte_stream> make_stream(event_loop& loop, const std::string& host,
                                          std::uint16_t port, const stream_options& options);
 

@@ -25,6 +25,18 @@ constexpr std::size_t read_size = 64 * 1024;
 // A buffer that had to grow beyond this is given back.
 constexpr std::size_t kept_size = 1024 * 1024;
 
+// Why there is no connection, and what to look at.
+std::string explain(const boost::system::error_code& ec) {
+  std::string out = ec.message();
+  if (ec == asio::error::connection_refused) out += ": is it running, and is the port right?";
+  if (ec == asio::error::host_not_found) out += ": is the name right?";
+  if (ec == asio::error::timed_out || ec == asio::error::host_unreachable ||
+      ec == asio::error::network_unreachable) {
+    out += ": is the host up, and reached from here?";
+  }
+  return out;
+}
+
 }  // namespace
 
 socket_stream::socket_stream(asio::io_context& io, const stream_options& options, std::string host,
@@ -81,7 +93,7 @@ void socket_stream::connect() {
                           [self = shared_from_this(), resolver](
                               const error_code& failed, const tcp::resolver::results_type& found) {
                             if (self->state_ != state::opening) return;
-                            if (failed) return self->fail(failed.message());
+                            if (failed) return self->fail(explain(failed));
                             self->connect_to(found);
                           });
 }
@@ -89,8 +101,15 @@ void socket_stream::connect() {
 void socket_stream::connect_to(const tcp::resolver::results_type& found) {
   std::vector<generic::endpoint> endpoints;
   for (const auto& entry : found) {
+    // Whatever the name was: what counts is where it leads.
+    if (!options_.tls && !entry.endpoint().address().is_loopback()) continue;
     if (connect_locally(entry.endpoint())) return on_connected({});
     endpoints.emplace_back(entry.endpoint());
+  }
+  if (endpoints.empty()) {
+    return fail(
+        "it lies beyond this host, where nodes speak mutual TLS only: set certificate, key and "
+        "authority in [cluster.tls]");
   }
   asio::async_connect(
       socket_, endpoints,
@@ -114,13 +133,13 @@ bool socket_stream::connect_locally(const tcp::endpoint& where) {
 
 void socket_stream::on_connected(const error_code& ec) {
   if (state_ != state::opening) return;
-  if (ec) return fail(ec.message());
+  if (ec) return fail(explain(ec));
   prepare_socket();
   if (options_.tls) return handshake(ssl::stream_base::client);
   on_open();
 }
 
-void socket_stream::open_accepted(std::function<void(bool)> opened) {
+void socket_stream::open_accepted(std::function<void(const std::string& failure)> opened) {
   state_ = state::opening;
   opened_ = std::move(opened);
   expect_within(options_.opening_timeout, "no TLS handshake");
@@ -132,7 +151,7 @@ void socket_stream::handshake(ssl::stream_base::handshake_type role) {
   tls_.emplace(socket_, *options_.tls);
   tls_->async_handshake(role, [self = shared_from_this()](const error_code& ec) {
     if (self->state_ != state::opening) return;
-    if (ec) return self->fail(fmt::format("TLS: {}", ec.message()));
+    if (ec) return self->fail(tls_failure(*self->tls_->native_handle(), ec));
     self->on_open();
   });
 }
@@ -140,7 +159,7 @@ void socket_stream::handshake(ssl::stream_base::handshake_type role) {
 void socket_stream::on_open() {
   state_ = state::open;
   expect_within(options_.opening_timeout, "the other side says nothing");
-  if (const auto opened = std::exchange(opened_, nullptr)) return opened(true);
+  if (const auto opened = std::exchange(opened_, nullptr)) return opened({});
   receive();
   const auto o = observer_;
   o->on_open();
@@ -179,6 +198,8 @@ void socket_stream::on_received(const error_code& ec, std::size_t count) {
   receiving_ = false;
   if (state_ != state::open) return;
   if (ec == asio::error::operation_aborted) return receive();  // by forget_room()
+  // A server of TLS 1.3 tells what it thinks of a client's certificate after the handshake.
+  if (ec && tls_ && !heard_) return fail(tls_failure(*tls_->native_handle(), ec));
   if (ec) return fail(ec.message());
   if (!heard_) timer_.cancel();
   heard_ = true;
@@ -265,7 +286,7 @@ void socket_stream::fail(const std::string& why) {
   const auto opened = std::exchange(opened_, nullptr);
   shut();
   if (o) o->on_closed(why);
-  if (opened) opened(false);
+  if (opened) opened(why);
 }
 
 void socket_stream::fail_later(const std::string& why) {

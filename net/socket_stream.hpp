@@ -28,9 +28,9 @@ class socket_stream final : public byte_stream, public std::enable_shared_from_t
   socket_stream(boost::asio::io_context& io, const stream_options& options, generic::socket socket,
                 const tcp::endpoint& remote);
 
-  /// For the listener: does the server's part of the handshake, then calls `opened`, or with false
-  /// when that fails or takes too long.
-  void open_accepted(std::function<void(bool)> opened);
+  /// For the listener: does the server's part of the handshake, then calls `opened` with "", or
+  /// with why that failed or that it took too long.
+  void open_accepted(std::function<void(const std::string& failure)> opened);
   /// For the listener: gives up on a handshake.
   void abandon() { fail("too many handshakes are under way"); }
 
@@ -72,7 +72,7 @@ class socket_stream final : public byte_stream, public std::enable_shared_from_t
 
   state state_ = state::fresh;
   std::shared_ptr<observer> observer_;
-  std::function<void(bool)> opened_;  ///< of an accepted stream
+  std::function<void(const std::string&)> opened_;  ///< of an accepted stream
   std::vector<char> in_;
   std::vector<char> out_;   ///< being sent
   std::vector<char> last_;  ///< to be sent after it, before closing

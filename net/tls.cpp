@@ -2,7 +2,10 @@
 #include "net/tls.hpp"
 
 #include <fmt/format.h>
+#include <openssl/err.h>
+
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 
 namespace lp::net {
 
@@ -29,6 +32,53 @@ result<tls_context> load_tls(const tls_files& files) {
   if (ec) return failed("certificate authority", files.authority);
   out->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
   return out;
+}
+
+namespace {
+
+// Of the alerts and errors that a mistake in the configuration leads to.
+const char* meaning_of(int reason) {
+  switch (reason) {
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+      return "it shows no certificate: set [cluster.tls] there";
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_UNKNOWN_PROTOCOL:
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+      return "it speaks no TLS: is the port right, and [cluster.tls] set there?";
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+      return "it does not know the authority that signed this node's certificate: both sides need "
+             "the same authority in [cluster.tls]";
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+      return "it says that this node's certificate has expired or is not valid yet: renew it, or "
+             "put the clocks right";
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+      return "it refuses this node's certificate";
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+      return "it wants a certificate of this node's: set [cluster.tls]";
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+std::string tls_failure(const SSL& ssl, const error_code& ec) {
+  if (const long verdict = SSL_get_verify_result(&ssl); verdict != X509_V_OK) {
+    return fmt::format(
+        "its certificate is refused: {}; expected one that the authority in [cluster.tls] signed "
+        "and that is valid now",
+        X509_verify_cert_error_string(verdict));
+  }
+  if (ec.category() == boost::asio::error::get_ssl_category()) {
+    const char* known = meaning_of(ERR_GET_REASON(static_cast<unsigned long>(ec.value())));
+    if (known != nullptr) return known;
+    return fmt::format("TLS: {}", ec.message());
+  }
+  return fmt::format("TLS: the other side ended the connection ({})", ec.message());
 }
 
 }  // namespace lp::net

@@ -5,6 +5,10 @@
 #include <memory>
 #include <string>
 
+#include <openssl/ssl.h>
+
+#include <boost/system/error_code.hpp>
+
 #include "runtime/base/error.hpp"
 
 namespace boost::asio::ssl {
@@ -26,5 +30,9 @@ using tls_context = std::shared_ptr<boost::asio::ssl::context>;
 /// not compared, membership of the cluster is what counts. ec::bad_config names the file that
 /// cannot be used.
 result<tls_context> load_tls(const tls_files& files);
+
+/// What is wrong with a connection of such a context, for a person: which side does not like which
+/// certificate and what to do, or that one side speaks no TLS.
+std::string tls_failure(const SSL& ssl, const boost::system::error_code& ec);
 
 }  // namespace lp::net

@@ -80,6 +80,17 @@ result<void> read_cluster(reading& r, const toml::table* table) {
   return t.finish();
 }
 
+// Nodes dial no farther than they listen. What a name of this file leads to was checked where it
+// listens; what the chain says is known only when it is looked up.
+void check_dialled(const reading& r, table_reader& t, const char* key, const std::string& entry) {
+  if (r.out.tls.enabled() || entry.find(':') == std::string::npos) return;
+  const auto a = parse_address(entry);
+  if (!a || a->loopback()) return;
+  t.mistake(key, fmt::format("{} lies beyond this host, where nodes speak mutual TLS only: set "
+                             "certificate, key and authority in [cluster.tls]",
+                             entry));
+}
+
 // A model of a hub has its repository's name as id.
 std::string local_id(const std::string& text) {
   constexpr std::string_view scheme = "hf://";
@@ -167,6 +178,7 @@ result<void> read_gateway(reading& r, const toml::table& table) {
     if (std::count(g.orchestrators.begin(), g.orchestrators.end(), entry) == 1) continue;
     t.mistake("orchestrators", fmt::format("names \"{}\" twice", entry));
   }
+  for (const std::string& entry : g.orchestrators) check_dialled(r, t, "orchestrators", entry);
   g.tokens = t.texts("tokens");
   for (const std::string& token : g.tokens) {
     if (!is_token(token)) t.mistake("tokens", "expected texts of visible ASCII without spaces");
@@ -231,6 +243,7 @@ result<void> read_worker(reading& r, const toml::table& table) {
   w.at = t.places();
   w.name = read_name(r, t, "worker");
   w.orchestrator = t.required_text("orchestrator");
+  check_dialled(r, t, "orchestrator", w.orchestrator);
   if (auto d = pipelines::parse_device(t.text("device", "cpu"))) {
     w.device = *d;
   } else {
