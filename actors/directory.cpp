@@ -39,12 +39,10 @@ directory_actor spawn_directory(caf::actor_system& system, gateway_actor gateway
           }
         },
         [self](link_up_atom, const std::string& peer, const caf::strong_actor_ptr& handle) {
-          log::info("directory", "orchestrator {} is connected", peer);
           state(self).up[peer] = handle;
           send(self, caf::actor_cast<orchestrator_actor>(handle), watch_atom_v, own_handle(self));
         },
         [self](link_down_atom, const std::string& peer) {
-          log::info("directory", "orchestrator {} went away", peer);
           state(self).up.erase(peer);
           send(self, state(self).gateway, peer_down_atom_v, peer);
         },

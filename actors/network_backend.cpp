@@ -258,6 +258,23 @@ bool network_backend::may_be(caf::io::connection_handle who, const std::string& 
   return true;
 }
 
+// CAF takes a connection for silent since ever until it has heard something, and ends it with the
+// next heartbeat, however young it is.
+void network_backend::begins(caf::io::connection_handle which) {
+  post([this, which] {
+    caf::io::basp_broker& broker = basp();
+    const auto context = broker.ctx.find(which);
+    if (context != broker.ctx.end()) context->second.last_seen = broker.clock().now();
+  });
+}
+
+std::string network_backend::address_of(const caf::node_id& node) {
+  caf::io::basp_broker& broker = basp();
+  const auto way = broker.instance.tbl().lookup_direct(node);
+  if (!way) return {};
+  return fmt::format("{}:{}", broker.remote_addr(*way), broker.remote_port(*way));
+}
+
 void network_backend::disconnect(const caf::node_id& node) {
   post([this, node] {
     caf::io::basp_broker& broker = basp();
@@ -378,6 +395,10 @@ network_backend& backend_of(caf::actor_system& system) {
 
 void disconnect(caf::actor_system& system, const caf::node_id& node) {
   backend_of(system).disconnect(node);
+}
+
+std::string address_of(caf::actor_system& system, const caf::node_id& node) {
+  return backend_of(system).address_of(node);
 }
 
 std::string connect_failure(caf::actor_system& system, const std::string& address) {

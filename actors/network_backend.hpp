@@ -61,6 +61,12 @@ class network_backend final : public caf::io::network::multiplexer {
   /// behind no other. A connection that has been silent gives way.
   bool may_be(caf::io::connection_handle who, const std::string& node);
 
+  /// The broker has this connection now: its silence counts from here.
+  void begins(caf::io::connection_handle which);
+
+  /// "host:port" of the node behind a connection; empty where there is none. On the loop's thread.
+  std::string address_of(const caf::node_id& node);
+
   /// Ends the connection to a node, if there is one. From any thread.
   void disconnect(const caf::node_id& node);
 
@@ -123,6 +129,9 @@ class network_backend final : public caf::io::network::multiplexer {
 
 /// Ends the connection to a node: what is between the two nodes starts anew. From any thread.
 void disconnect(caf::actor_system& system, const caf::node_id& node);
+
+/// "host:port" of a node that this one is connected to, for an actor of the network thread.
+std::string address_of(caf::actor_system& system, const caf::node_id& node);
 
 /// Why the last try to connect to "host:port" failed; empty if it is not known.
 std::string connect_failure(caf::actor_system& system, const std::string& address);

@@ -59,6 +59,7 @@ void network_scribe::start() {
 void network_scribe::configure_read(caf::io::receive_policy::config) {
   if (std::exchange(wanted_, true)) return;
   stream_->read(true);
+  backend_.begins(hdl());
   if (closed_) {
     // It failed before the broker had it; told later, since the broker is at work now.
     backend_.post([self = caf::intrusive_ptr<network_scribe>(this)] {

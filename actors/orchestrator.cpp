@@ -9,9 +9,11 @@
 #include <fmt/core.h>
 
 #include "actors/errors.hpp"
+#include "actors/membership.hpp"
+#include "actors/network_backend.hpp"
 #include "actors/worker_pool.hpp"
 #include "net/wire/convert.hpp"
-#include "runtime/base/log.hpp"
+#include "runtime/base/log_limit.hpp"
 
 namespace lp::actors {
 
@@ -57,12 +59,30 @@ struct orchestrator_state : state_base {
   std::map<std::string, ending_job> ending;
   std::size_t next_validator = 0;
   std::set<caf::actor_addr> clients;  ///< gateways watched
+  membership members;
   std::vector<directory_actor> directories;
   bool announcing = false;
   drained_ptr drained;
 };
 
 using self_ptr = orchestrator_actor::stateful_broker_pointer<orchestrator_state>;
+
+std::string key_of(const caf::node_id& node) {
+  return caf::to_string(node);
+}
+
+// Who has not introduced itself, or is forgotten because its link broke, is to begin anew.
+bool is_member(self_ptr self, const caf::strong_actor_ptr& who, const std::string& name = {}) {
+  if (!who) return false;
+  const auto known = state(self).members.name_of(key_of(who->node()));
+  if (known && (name.empty() || *known == name)) return true;
+  log::sparingly(log::level::warn, "orchestrator", "stranger" + name,
+                 "{}: {} has not introduced itself{}: the connection is closed",
+                 state(self).options.hello.node(), address_of(self->system(), who->node()),
+                 name.empty() ? std::string() : fmt::format(" as {}", name));
+  disconnect(self->system(), who->node());
+  return false;
+}
 
 void announce_soon(self_ptr self) {
   if (state(self).announcing) return;
@@ -86,6 +106,18 @@ void forget(self_ptr self, const caf::strong_actor_ptr& who) {
   auto& all = state(self).directories;
   const auto gone = caf::actor_cast<directory_actor>(who);
   all.erase(std::remove(all.begin(), all.end(), gone), all.end());
+}
+
+// Asked again and again, in case that it did not arrive.
+void watch_directory(self_ptr self, const caf::strong_actor_ptr& who) {
+  orchestrator_state& s = state(self);
+  const auto directory = caf::actor_cast<directory_actor>(who);
+  if (std::find(s.directories.begin(), s.directories.end(), directory) != s.directories.end()) {
+    return announce_soon(self);
+  }
+  s.directories.push_back(directory);
+  s.watched.watch(self, directory, [self, who](const caf::error&) { forget(self, who); });
+  announce(self);
 }
 
 void tell_if_drained(self_ptr self) {
@@ -325,7 +357,7 @@ void validate(self_ptr self, const job_request& r, time_point deadline,
 
 void run(self_ptr self, job_request& r) {
   const auto client = caf::actor_cast<gateway_actor>(self->current_sender());
-  if (!client) return;
+  if (!is_member(self, self->current_sender())) return;
   const time_point deadline = clock::now() + milliseconds(r->budget_ms());
   if (!state(self).options.validators.empty()) return validate(self, r, deadline, client);
   admit(self, std::move(r.value), deadline, client, {});
@@ -371,15 +403,21 @@ caf::result<chunk> read(self_ptr self, const chunk_request& r) {
 }
 
 caf::result<hello> greet(self_ptr self, const hello& theirs) {
-  const wire::Hello& ours = state(self).options.hello;
-  if (theirs->cluster() != ours.cluster() || theirs->protocol() != ours.protocol()) {
-    return to_caf(
-        {ec::bad_request,
-         fmt::format("this is cluster {} with protocol {}, not {} with {}", ours.cluster(),
-                     ours.protocol(), theirs->cluster(), theirs->protocol()),
-         {}});
+  orchestrator_state& s = state(self);
+  const caf::strong_actor_ptr link = self->current_sender();
+  const std::string node = link ? key_of(link->node()) : std::string();
+  const std::string where = link ? address_of(self->system(), link->node()) : std::string();
+  if (auto ok = s.members.greet(s.options.hello, theirs.value, node, where); !ok) {
+    log::sparingly(log::level::warn, "orchestrator", theirs->node() + ok.error().message,
+                   "{}: {} {} at {} is refused: {}", s.options.hello.node(), theirs->role(),
+                   theirs->node(), where, ok.error().message);
+    return to_caf(ok.error());
   }
-  return hello(ours);
+  if (link) {
+    s.watched.watch(self, caf::actor_cast<caf::actor>(link),
+                    [self, node](const caf::error&) { state(self).members.forget(node); });
+  }
+  return hello(s.options.hello);
 }
 
 void expire(self_ptr self) {
@@ -416,13 +454,10 @@ orchestrator_actor spawn_orchestrator(caf::actor_system& system, orchestrator_op
         return {
             [self](hello_atom, const hello& theirs) { return greet(self, theirs); },
             [self](watch_atom, const caf::strong_actor_ptr& who) {
-              state(self).directories.push_back(caf::actor_cast<directory_actor>(who));
-              state(self).watched.watch(self, state(self).directories.back(),
-                                        [self, who](const caf::error&) { forget(self, who); });
-              announce(self);
+              if (is_member(self, who)) watch_directory(self, who);
             },
             [self](worker_atom, const worker_state& w, const caf::strong_actor_ptr& handle) {
-              add_worker(self, w, handle);
+              if (is_member(self, handle, w->node())) add_worker(self, w, handle);
             },
             [self](run_atom, job_request& r) { run(self, r); },
             [self](done_atom, job_result& r) { worker_done(self, r); },

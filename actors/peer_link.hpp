@@ -27,8 +27,10 @@ struct peer_link_options {
 };
 
 /// Connects asynchronously (a blocking connect to a silent host never returns), exchanges hello,
-/// then sends `owner` (link_up_atom, name, orchestrator) and, when the far side is gone,
-/// (link_down_atom, name); tries again for ever with exponential back-off and jitter, 50 ms to 2 s.
+/// then sends `owner` (link_up_atom, name, orchestrator), again every few seconds, so that the
+/// owner says again what the far side may have missed. When that is gone, (link_down_atom, name).
+/// Tries again for ever with exponential back-off and jitter, 50 ms to 2 s; why there is no link is
+/// told at once and then at growing intervals.
 caf::actor spawn_peer_link(caf::actor_system& system, caf::actor owner, peer_link_options options);
 
 }  // namespace lp::actors

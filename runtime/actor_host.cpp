@@ -46,8 +46,9 @@ struct actor_host::settings : caf::actor_system_config {
     // Without these a frozen peer is never noticed.
     set("middleman.heartbeat-interval", caf::timespan{std::chrono::seconds{1}});
     set("middleman.connection-timeout", caf::timespan{std::chrono::seconds{10}});
-    set("middleman.app-identifiers", std::vector<std::string>{fmt::format(
-                                         "lp-runtime/{}/{}", actors::protocol_version, c.cluster)});
+    // One for all clusters: whether two nodes belong together they tell each other by name, so that
+    // both can say what does not fit.
+    set("middleman.app-identifiers", std::vector<std::string>{"lp-runtime"});
     load<caf::io::middleman, actors::network_backend>();
     if (!c.tls.enabled()) return;
     openssl_certificate = c.tls.certificate.string();

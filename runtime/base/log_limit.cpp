@@ -34,9 +34,9 @@ std::optional<std::size_t> limiter::due(std::string_view key, time_point now) {
   return skipped;
 }
 
-void limiter::forget(std::string_view key) {
+void limiter::clear() {
   const std::lock_guard lock(mutex_);
-  if (const auto found = entries_.find(key); found != entries_.end()) entries_.erase(found);
+  entries_.clear();
 }
 
 void limiter::make_room() {

@@ -27,8 +27,8 @@ class limiter {
   /// How often it happened since it was last told, not counting now; nothing: do not tell.
   std::optional<std::size_t> due(std::string_view key, time_point now);
 
-  /// It is over: the next time is told at once.
-  void forget(std::string_view key);
+  /// It is over, whatever it was: the next time is told at once.
+  void clear();
 
  private:
   struct entry {

@@ -38,7 +38,7 @@ TEST(log_limit, what_is_over_is_new_when_it_comes_again) {
   limiter l;
   EXPECT_TRUE(l.due("key", start));
   EXPECT_FALSE(l.due("key", start + seconds(1)));
-  l.forget("key");
+  l.clear();
   EXPECT_TRUE(l.due("key", start + seconds(2)));
   EXPECT_TRUE(l.due("key", start + seconds(10'000)));
 }

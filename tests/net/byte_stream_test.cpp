@@ -340,5 +340,18 @@ TEST(event_loop, takes_back_the_loop_after_work_that_throws) {
   l.on([] {});
 }
 
+TEST(byte_stream, goes_no_farther_than_this_host_without_tls) {
+  running_loop running;
+  // Of a network that is for documentation alone: nobody answers there.
+  for (const char* host : {"192.0.2.1", "2001:db8::1", "0.0.0.0"}) {
+    const auto heard = std::make_shared<listener>();
+    const auto stream = make_stream(running.loop, host, 9, {});
+    stream->start(heard);
+    const auto why = heard->closed.wait();
+    ASSERT_TRUE(why) << host;
+    EXPECT_NE(why->find("beyond this host"), std::string::npos) << host << ": " << *why;
+  }
+}
+
 }  // namespace
 }  // namespace lp::net::test

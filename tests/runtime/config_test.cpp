@@ -116,6 +116,11 @@ INSTANTIATE_TEST_SUITE_P(
         wrong{"[models]\ndir = \"nowhere\"", "f.toml:2: [models] dir: there is no folder nowhere"},
         wrong{"[models.default]\nfly = \"x\"", "f.toml:2: [models.default] fly: is no pipeline"},
         wrong{"[[gateway]]\nhttp = \"127.0.0.1:1\"", "f.toml:1: [[gateway]] name: is missing"},
+        wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:1\"\n"
+              "orchestrators = [\"127.0.0.1:9\", \"10.0.0.7:9935\"]",
+              "f.toml:4: [[gateway]] orchestrators: 10.0.0.7:9935 lies beyond this host"},
+        wrong{"[[worker]]\nname = \"w\"\norchestrator = \"orch.example:9935\"",
+              "f.toml:3: [[worker]] orchestrator: orch.example:9935 lies beyond this host"},
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"here\"", "f.toml:3: [[gateway]] http: expected"},
         wrong{"[[gateway]]\nname = \"g\"\nhttp = \"127.0.0.1:70000\"",
               "f.toml:3: [[gateway]] http"},
