@@ -19,6 +19,7 @@
 #include "runtime/base/bytes.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/cluster.hpp"
+#include "runtime/library_messages.hpp"
 #include "runtime/preflight.hpp"
 #include "tools/command_line.hpp"
 
@@ -176,6 +177,7 @@ int main(int argc, char** argv) {
   if (auto ok = lp::runtime::find_node(*c, only); !ok) return complain(ok.error());
   if (only_check) return check(*c, only);
   lp::log::set_level(c->log);
+  lp::runtime::log_library_messages();
   // Blocked before any thread is started, so that all inherit it.
   sigset_t signals;
   sigemptyset(&signals);
