@@ -200,6 +200,9 @@ void socket_stream::on_received(const error_code& ec, std::size_t count) {
   if (ec == asio::error::operation_aborted) return receive();  // by forget_room()
   // A server of TLS 1.3 tells what it thinks of a client's certificate after the handshake.
   if (ec && tls_ && !heard_) return fail(tls_failure(*tls_->native_handle(), ec));
+  if (ec == asio::error::eof && !heard_ && !tls_) {
+    return fail("it closed before it said anything: does it speak TLS, and this node not?");
+  }
   if (ec) return fail(ec.message());
   if (!heard_) timer_.cancel();
   heard_ = true;

@@ -294,11 +294,12 @@ TEST(cluster, peers_of_another_cluster_are_not_met) {
   const auto gateway_of = [&](const std::string& id) {
     std::string other = text;
     other.replace(other.find("id = \"test\""), 11, "id = \"" + id + "\"");
+    other.replace(other.find("\"gateway\""), 9, "\"second\"");
     auto c = runtime::parse_config(other, "test.toml", ".");
-    return std::move(*runtime::cluster::start(std::move(*c), "gateway"));
+    return std::move(*runtime::cluster::start(std::move(*c), "second"));
   };
   const auto client_of = [](runtime::cluster& c) {
-    return gateway_client(c.find("gateway")->where().port);
+    return gateway_client(c.find("second")->where().port);
   };
   const auto stranger = gateway_of("else");
   const auto friendly = gateway_of("test");

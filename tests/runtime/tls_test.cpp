@@ -34,11 +34,13 @@ TEST(tls, nodes_of_another_authority_and_without_any_are_refused) {
   const std::uint16_t port = free_ports(2);
   test_cluster cluster(with(ours.table(), port));
   const auto gateway_with = [&](const std::string& tls) {
-    auto c = runtime::parse_config(with(tls, port), "test.toml", ".");
-    return std::move(*runtime::cluster::start(std::move(*c), "gateway"));
+    std::string text = with(tls, port);
+    text.replace(text.find("\"gateway\""), 9, "\"second\"");
+    auto c = runtime::parse_config(text, "test.toml", ".");
+    return std::move(*runtime::cluster::start(std::move(*c), "second"));
   };
   const auto client_of = [](runtime::cluster& c) {
-    return gateway_client(c.find("gateway")->where().port);
+    return gateway_client(c.find("second")->where().port);
   };
   const auto friendly = gateway_with(ours.table());
   const auto stranger = gateway_with(theirs.table());
